@@ -1,0 +1,113 @@
+"""Text to token ids and back, as tokenizer.json says, with exactly one BOS and no silent losses."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import tokenizers
+
+from hc1gen.errors import InputError
+from hc1gen.frontend.model import ModelConfig
+
+UNFINISHED = "\ufffd"  # what an incomplete multi-byte character decodes to
+
+
+class Tokenizer:
+    """The tokenizer of one model. Build it with `Tokenizer.load`."""
+
+    def __init__(self, inner: tokenizers.Tokenizer, config: ModelConfig, where: Path):
+        self._inner = inner
+        self._config = config
+        self._where = where
+        self._unknown = _unknown_token(inner)
+
+    @classmethod
+    def load(cls, folder: str | Path, config: ModelConfig) -> "Tokenizer":
+        """Reads `tokenizer.json` in `folder`. Truncation and padding set there are switched off.
+
+        Raises InputError if the file is missing or corrupt, or has token ids that the model does not have. Fewer
+        tokens than the model's vocabulary are fine.
+        """
+        path = Path(folder) / "tokenizer.json"
+        if not path.is_file():
+            raise InputError(path, "no such file; the model needs its tokenizer.json beside config.json")
+        try:
+            inner = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except Exception as error:  # the library raises nothing narrower
+            raise InputError(path, f"not a tokenizer: {error}") from error
+        inner.no_truncation()
+        inner.no_padding()
+        size = max(inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        if size > config.vocab:
+            raise InputError(path, f"has {size} tokens, the model has {config.vocab}; take the tokenizer of this model")
+        return cls(inner, config, path)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt: BOS once in front if the model has one, whatever the post-processor would add.
+
+        Raises InputError for text outside the vocabulary, naming its first character, and for an empty prompt.
+        """
+        try:
+            encoding = self._inner.encode(text, add_special_tokens=False)
+        except Exception as error:  # the library raises nothing narrower
+            raise InputError(self._where, f"cannot encode {text!r}: {error}") from error
+        self._refuse_unknown(text, encoding)
+        ids = list(encoding.ids)
+        bos = self._config.bos
+        if bos is not None and ids[:1] != [bos]:
+            ids.insert(0, bos)
+        if not ids:
+            raise InputError(self._where, "empty prompt: this model has no BOS, so a prompt needs at least one token")
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, without special tokens. Raises InputError for an id outside the model's vocabulary."""
+        for token in ids:
+            if not 0 <= token < self._config.vocab:
+                raise InputError(self._where, f"token {token} is outside the vocabulary of {self._config.vocab}")
+        return self._inner.decode([int(token) for token in ids], skip_special_tokens=True)
+
+    def _refuse_unknown(self, text: str, encoding: tokenizers.Encoding) -> None:
+        """Text is lost where it became the unknown token, or (tokenizers without one) no token at all."""
+        covered: set[int] = set()
+        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+            if token != self._unknown or text[start:end] == self._unknown:
+                covered.update(range(start, end))
+        for index, character in enumerate(text):
+            if index not in covered and not character.isspace():
+                raise InputError(
+                    self._where, f"character {character!r} at position {index} of the text is not in the vocabulary"
+                )
+
+
+class Streamer:
+    """Text of tokens as they come: the pieces joined are the decoded whole, for any UTF-8 that the tokens spell."""
+
+    def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int] = ()):
+        """`prompt` holds ids that are already printed; spaces come out right behind them."""
+        self._tokenizer = tokenizer
+        self._ids = list(prompt)
+        self._printed = len(tokenizer.decode(self._ids))
+
+    def push(self, token: int) -> str:
+        """Takes one more id and returns what can be printed now: nothing while a character is incomplete."""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        return "" if text.endswith(UNFINISHED) else self._advance(text)
+
+    def finish(self) -> str:
+        """What is still held back, with U+FFFD for a character that was never completed."""
+        return self._advance(self._tokenizer.decode(self._ids))
+
+    def _advance(self, text: str) -> str:
+        piece = text[self._printed :]
+        self._printed = len(text)
+        return piece
+
+
+def _unknown_token(inner: tokenizers.Tokenizer) -> str | None:
+    """The token that stands for text outside the vocabulary, if the tokenizer has one."""
+    model = json.loads(inner.to_str())["model"]
+    if model.get("unk_id") is not None:
+        return model["vocab"][model["unk_id"]][0]
+    return model.get("unk_token")
