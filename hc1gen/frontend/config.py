@@ -82,7 +82,7 @@ class _Reader:
         heads = self.positive_int("num_attention_heads")
         hidden = self.positive_int("hidden_size")
         vocab = self.positive_int("vocab_size")
-        kv_heads = self.positive_int("num_key_value_heads", default=heads)
+        kv_heads = self.positive_int("num_key_value_heads", default=heads or 1)
         values = dict(
             hidden=hidden,
             intermediate=self.positive_int("intermediate_size"),

@@ -45,7 +45,7 @@ class ModelConfig:
     eos: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerWeights:
     """One decoder layer, float32. D = hidden, I = intermediate; a matrix is [outputs, inputs] as in the checkpoint."""
 
@@ -60,7 +60,7 @@ class LayerWeights:
     down: np.ndarray  # [D, I]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelIR:
     """A whole model, float32. `head` is the same array object as `embedding` when the two are tied.
 

@@ -19,7 +19,7 @@ class Tokenizer:
         self._inner = inner
         self._config = config
         self._where = where
-        self._unknown = _unknown_token(inner)
+        self._unknown = _unknown_id(inner)
 
     @classmethod
     def load(cls, folder: str | Path, config: ModelConfig) -> "Tokenizer":
@@ -70,8 +70,8 @@ class Tokenizer:
     def _refuse_unknown(self, text: str, encoding: tokenizers.Encoding) -> None:
         """Text is lost where it became the unknown token, or (tokenizers without one) no token at all."""
         covered: set[int] = set()
-        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-            if token != self._unknown or text[start:end] == self._unknown:
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if token != self._unknown or text[start:end] == self._inner.id_to_token(token):
                 covered.update(range(start, end))
         for index, character in enumerate(text):
             if index not in covered and not character.isspace():
@@ -105,9 +105,8 @@ class Streamer:
         return piece
 
 
-def _unknown_token(inner: tokenizers.Tokenizer) -> str | None:
-    """The token that stands for text outside the vocabulary, if the tokenizer has one."""
+def _unknown_id(inner: tokenizers.Tokenizer) -> int | None:
+    """The id that stands for text outside the vocabulary, if the tokenizer has one."""
     model = json.loads(inner.to_str())["model"]
-    if model.get("unk_id") is not None:
-        return model["vocab"][model["unk_id"]][0]
-    return model.get("unk_token")
+    token = model.get("unk_token")
+    return model.get("unk_id") if token is None else inner.token_to_id(token)
