@@ -1,0 +1,46 @@
+"""Grouped-query attention with exact softmax: scores are powers of two, probabilities are divided by their sum last."""
+
+import numpy as np
+
+from ..quant.numerics import Numerics
+from ..quant.tables import MANTISSA_BITS
+from .arith import round_shift
+from .norm import bit_length_exact, cut_mantissa
+
+
+def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.ndarray, n: Numerics) -> np.ndarray:
+    """Queries [T, H, d], keys and values [S, Hkv, d] of positions 0..S-1, query positions [T] → contexts [T, H * d].
+
+    A query sees the keys at and before its own position. Output width `context_bits`, fraction value_frac + context_frac.
+    """
+    t, heads, d = q.shape
+    group = heads // keys.shape[1]
+    # [Hkv, group * T, d] @ [Hkv, d, S]: float64 holds these sums exactly
+    grouped = q.reshape(t, -1, group, d).transpose(1, 2, 0, 3).astype(np.float64)
+    raw = (grouped @ keys.transpose(1, 2, 0)[:, None].astype(np.float64)).astype(np.int64)
+    scores = round_shift(raw << max(-n.score_drop, 0), max(n.score_drop, 0))  # [Hkv, group, T, S]
+    visible = np.arange(len(keys)) <= positions[:, None]
+    p = np.where(visible, probabilities(scores, visible, n), 0)
+    total = p.sum(axis=-1)  # Z
+    mixed = (p.astype(np.float64) @ values.transpose(1, 0, 2)[:, None].astype(np.float64)).astype(np.int64)
+    return normalise(mixed, total, n).transpose(2, 0, 1, 3).reshape(t, heads * d)
+
+
+def probabilities(scores: np.ndarray, visible: np.ndarray, n: Numerics) -> np.ndarray:
+    """Scores [.., T, S] → `2**(score - largest visible score)` as `prob_bits` unsigned integers, rounded half up."""
+    c = n.config
+    largest = np.where(visible, scores, np.iinfo(np.int64).min).max(axis=-1, keepdims=True)
+    below = np.where(visible, largest - scores, 0)
+    whole, fraction = below >> c.score_frac, below & ((1 << c.score_frac) - 1)
+    return round_shift(n.tables.exp2(fraction), np.minimum(whole, c.prob_bits + 1))
+
+
+def normalise(mixed: np.ndarray, total: np.ndarray, n: Numerics) -> np.ndarray:
+    """Sums of values [.., d] over their Z [..] → contexts [.., d] of `context_bits`.
+
+    Both are aligned to the leading one of Z; then one product with the reciprocal of Z's mantissa.
+    """
+    top = bit_length_exact(total) - 1
+    reciprocal = n.tables.recip(cut_mantissa(total, top, MANTISSA_BITS))
+    aligned = round_shift(mixed << n.context_guard, top[..., None])
+    return round_shift(aligned * reciprocal[..., None], n.config.recip_bits + n.context_guard - n.config.context_frac)

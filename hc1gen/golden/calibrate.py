@@ -1,0 +1,90 @@
+"""Calibration: run the model in formats where nothing saturates, then choose formats that just hold what was seen."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..quant.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
+from ..quant.numerics import Numerics
+from ..quant.quantized import QuantizedModel
+from .arith import Meter, bit_length
+from .model import GoldenModel
+
+SEED = 1
+
+
+def sample_text(golden: GoldenModel, count: int, progress: Callable[[int], None] | None = None) -> None:
+    """Let the model write `count` tokens at temperature 1 from BOS, starting anew at EOS or a full context.
+
+    No data is needed, and the arithmetic is the chip's own, so that every machine sees the same text.
+    """
+    random = np.random.default_rng(SEED)
+    config = golden.model.ir.config
+    start = config.bos if config.bos is not None else 0
+    frac = golden.n.formats.logit_frac
+    session, token = golden.session(), start
+    for done in range(count):
+        logits = session.forward(np.array([token]))[-1]
+        weights = np.cumsum(np.exp2(np.maximum((logits - logits.max()) * 2.0**-frac / np.log(2.0), -60.0)))
+        token = int(np.searchsorted(weights, random.random() * weights[-1], side="right"))
+        if token in config.eos or session.length == golden.context:
+            session, token = golden.session(), start
+        if progress:
+            progress(done + 1)
+
+
+def calibrate(
+    model: QuantizedModel, context: int, count: int = 512, text: list[np.ndarray] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> QuantizedModel:  # fmt: skip
+    """`model` with the formats that fit it, from `text` (token windows, each at most `context` long) or its own."""
+    shape = model.ir.config
+    wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
+    meter = Meter(keep_peaks=True)
+    golden = GoldenModel(model.with_formats(widened(model.config), wide), context, meter)
+    if text is None:
+        sample_text(golden, count, progress)
+    else:
+        for window in text:
+            golden.session().forward(window)
+    return model.with_formats(model.config, choose_formats(model.config, golden.n, meter.peaks))
+
+
+def choose_formats(config: NumericConfig, wide: Numerics, peaks: dict[str, np.ndarray]) -> Formats:
+    """Fractions such that the largest magnitude seen, with `margin_bits` to spare, fits each width."""
+
+    def whole_bits(peak: np.ndarray, frac: int, margin: int = config.margin_bits) -> np.ndarray:
+        """Bits left of the binary point that `peak` needs, sign not counted; may be negative."""
+        return bit_length(np.maximum(peak, 1)) - frac + margin
+
+    def frac(name: str, bits: int, wide_frac: int, margin: int = config.margin_bits) -> int:
+        return bits - 1 - int(whole_bits(peaks[name], wide_frac, margin).max())
+
+    score, layers = [], []
+    for i in range(wide.model.layers):
+        keys = _pairs(np.maximum(peaks[f"key.{i}"], peaks[f"key_rotated.{i}"].reshape(-1)), wide)
+        queries = np.maximum(peaks[f"query.{i}"], peaks[f"query_rotated.{i}"].reshape(-1))
+        queries = _pairs(queries.reshape(wide.model.kv_heads, -1, wide.model.head_dim).max(axis=1).reshape(-1), wide)
+        key_frac = config.kv_bits - 1 - whole_bits(keys, WIDE_FRAC, config.kv_margin_bits)
+        query_frac = config.query_bits - 1 - whole_bits(queries, WIDE_FRAC)
+        score.append(int((key_frac + query_frac).min()))
+        layers.append(
+            LayerFormats(
+                key_frac=tuple(int(f) for f in key_frac),
+                value_frac=frac(f"value.{i}", config.kv_bits, WIDE_FRAC, config.kv_margin_bits),
+                up_frac=frac(f"up.{i}", config.up_bits, WIDE_FRAC),
+            )
+        )
+    streams = [name for name in peaks if name.split(".")[0] in ("residual", "o", "down")]
+    residual = max(int(whole_bits(peaks[name], config.residual_frac).max()) for name in streams)
+    return Formats(
+        residual_bits=residual + config.residual_frac + 1,
+        score_raw_frac=min(score),
+        logit_frac=frac("logit", config.logit_bits, wide.formats.logit_frac),
+        layers=tuple(layers),
+    )
+
+
+def _pairs(channels: np.ndarray, n: Numerics) -> np.ndarray:
+    """Largest of the two channels of each rotary pair: [H * head_dim] → [H * head_dim / 2]."""
+    return channels.reshape(-1, 2, n.model.head_dim // 2).max(axis=1).reshape(-1)

@@ -1,0 +1,147 @@
+"""The golden model: the chip's arithmetic in integers. It is the specification; the RTL equals it bit for bit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from ..quant.quantized import Matrix, QuantizedLayer, QuantizedModel
+from .arith import Meter, round_shift
+from .attention import attend
+from .blockfloat import block_float
+from .cmvm import linear
+from .norm import rms_norm
+from .rope import angles, rotate
+from .sampler import argmax
+from .swiglu import swiglu
+
+
+class Reason(IntEnum):
+    """Why a token is the last one."""
+
+    MORE = 0
+    EOS = 1
+    LIMIT = 2
+    FULL = 3
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token."""
+
+    token: int
+    last: bool
+    reason: Reason
+
+
+class GoldenModel:
+    """A quantised model that runs. `meter` counts what saturates."""
+
+    def __init__(self, model: QuantizedModel, context: int, meter: Meter | None = None):
+        self.model = model
+        self.context = context
+        self.n = model.numerics(context)
+        self.meter = meter or Meter()
+
+    def session(self) -> "Session":
+        """An empty KV cache."""
+        return Session(self)
+
+    def generate(self, prompt: list[int], limit: int = 0) -> Iterator[Token]:
+        """Greedy tokens after `prompt` (1 to `context` ids) until EOS, `limit` tokens (0: none) or a full context.
+
+        A prompt longer than the context is cut to it, as the chip does.
+        """
+        session = self.session()
+        logits = session.forward(np.array(prompt[: self.context]))[-1]
+        for count in range(1, self.context + 1):
+            token = argmax(logits)
+            reason = self._reason(token, count, session.length, limit)
+            yield Token(token, reason != Reason.MORE, reason)
+            if reason != Reason.MORE:
+                return
+            logits = session.forward(np.array([token]))[-1]
+
+    def _reason(self, token: int, count: int, length: int, limit: int) -> Reason:
+        if token in self.model.ir.config.eos:
+            return Reason.EOS
+        if count == limit:
+            return Reason.LIMIT
+        return Reason.FULL if length == self.context else Reason.MORE
+
+
+class Session:
+    """One sequence: its KV cache and how far it is filled."""
+
+    def __init__(self, golden: GoldenModel):
+        c = golden.model.ir.config
+        self.golden = golden
+        self.length = 0
+        shape = (c.layers, golden.context, c.kv_heads, c.head_dim)
+        self.keys = np.zeros(shape, np.int64)
+        self.values = np.zeros(shape, np.int64)
+
+    def forward(self, tokens: np.ndarray, observe: Callable[[int, np.ndarray], None] | None = None) -> np.ndarray:
+        """Token ids [T] at the next T positions → logits [T, V] (int64, `logit_frac` fraction bits).
+
+        `observe(layer, x [T, D])` sees the residual stream: layer 0 is the embedding, layer i + 1 what layer i puts out.
+        """
+        g = self.golden
+        x = g.model.embedding[tokens] * g.model.embedding_scale[tokens][:, None]
+        x = g.meter.saturate("residual", x, g.n.residual_bits)
+        positions = np.arange(self.length, self.length + len(tokens))
+        cos_sin = angles(positions, g.n)
+        for index, layer in enumerate(g.model.layers):
+            if observe:
+                observe(index, x)
+            x = self._attention(index, layer, x, positions, cos_sin)
+            x = self._mlp(index, layer, x)
+        if observe:
+            observe(len(g.model.layers), x)
+        self.length += len(tokens)
+        return self._logits(x)
+
+    def _attention(self, index: int, w: QuantizedLayer, x: np.ndarray, positions: np.ndarray, cos_sin) -> np.ndarray:
+        g, c, n = self.golden, self.golden.model.config, self.golden.n
+        product, rsqrt, k = rms_norm(x, w.attention_gain.gain, n)
+        mantissas, shift = block_float(product, c.act_bits, rsqrt)
+        vector, in_frac = (mantissas, shift - k), n.norm_in_frac(w.attention_gain.frac)
+
+        def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
+            y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, g.meter, f"{name}.{index}")
+            return y.reshape(len(x), -1, n.model.head_dim)
+
+        q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
+        q = rotate(q, *cos_sin, c.query_bits, n, g.meter, f"query_rotated.{index}")
+        key = heads(w.k, c.kv_bits, n.key_fracs(index), "key")
+        key = rotate(key, *cos_sin, c.kv_bits, n, g.meter, f"key_rotated.{index}")
+        value = heads(w.v, c.kv_bits, n.formats.layers[index].value_frac, "value")
+        value = round_shift(value, c.qkv_bits - c.kv_bits)
+        value = g.meter.saturate(f"value_rounded.{index}", value, c.kv_bits)
+        end = int(positions[-1]) + 1
+        self.keys[index, positions] = key
+        self.values[index, positions] = value
+        mixed = attend(q, self.keys[index, :end], self.values[index, :end], positions, n)
+        vector = block_float(mixed, c.act_bits)
+        y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, g.meter, f"o.{index}")
+        return g.meter.saturate("residual", x + y, n.residual_bits)
+
+    def _mlp(self, index: int, w: QuantizedLayer, x: np.ndarray) -> np.ndarray:
+        g, c, n = self.golden, self.golden.model.config, self.golden.n
+        product, rsqrt, k = rms_norm(x, w.mlp_gain.gain, n)
+        mantissas, shift = block_float(product, c.act_bits, rsqrt)
+        vector, in_frac = (mantissas, shift - k), n.norm_in_frac(w.mlp_gain.frac)
+        gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, g.meter, f"gate.{index}")
+        up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, g.meter, f"up.{index}")
+        vector = block_float(swiglu(gate, up, n), c.act_bits)
+        y = linear(w.down, vector, n.mlp_in_frac(index), c.residual_frac, n.residual_bits, g.meter, f"down.{index}")
+        return g.meter.saturate("residual", x + y, n.residual_bits)
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
+        g, c, n = self.golden, self.golden.model.config, self.golden.n
+        gain = g.model.final_gain
+        product, rsqrt, k = rms_norm(x, gain.gain, n)
+        mantissas, shift = block_float(product, c.act_bits, rsqrt)
+        return linear(g.model.head, (mantissas, shift - k), n.norm_in_frac(gain.frac), n.formats.logit_frac,
+                      c.logit_bits, g.meter, "logit")  # fmt: skip

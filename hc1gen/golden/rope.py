@@ -1,0 +1,37 @@
+"""Rotary position embedding (Su et al. 2021), Hugging Face half-split convention."""
+
+import numpy as np
+
+from ..quant.numerics import Numerics
+from ..quant.tables import QUARTER_BITS
+from .arith import Meter, round_shift
+
+
+def frequency_steps(n: Numerics) -> np.ndarray:
+    """Turns per position as `phase_bits` fractions: int64 [head_dim / 2]."""
+    half = n.model.head_dim // 2
+    turns = n.model.rope_theta ** (-np.arange(half) / half) / (2 * np.pi)
+    return np.floor(turns * 2.0**n.config.phase_bits + 0.5).astype(np.int64)
+
+
+def angles(positions: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [T] → (cos, sin) [T, head_dim / 2], signed, `angle_bits` fraction bits."""
+    phase = positions[:, None] * frequency_steps(n) & ((1 << n.config.phase_bits) - 1)
+    turn = phase >> (n.config.phase_bits - QUARTER_BITS - 2)
+    return sine(turn + (1 << QUARTER_BITS), n), sine(turn, n)
+
+
+def sine(turn: np.ndarray, n: Numerics) -> np.ndarray:
+    """Angle as a 16-bit fraction of a turn (higher bits ignored) → sine; falling quarters mirror by complement."""
+    quarter = (turn >> QUARTER_BITS) & 3
+    within = turn & ((1 << QUARTER_BITS) - 1)
+    magnitude = n.tables.sine(np.where(quarter & 1, within ^ ((1 << QUARTER_BITS) - 1), within))
+    return np.where(quarter & 2, -magnitude, magnitude)
+
+
+def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, bits: int, n: Numerics, meter: Meter, name: str) -> np.ndarray:
+    """Heads [T, H, head_dim] of `qkv_bits` → rotated, of `bits` bits: the low `qkv_bits - bits` bits are rounded off."""
+    a, b = np.split(x, 2, axis=-1)
+    cos, sin = cos[:, None, :], sin[:, None, :]
+    turned = np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+    return meter.saturate(name, round_shift(turned, n.config.angle_bits + n.config.qkv_bits - bits), bits)

@@ -1,0 +1,126 @@
+"""Every width and shift of the chip that follows from the config, the formats and the shape of the model.
+
+Golden model and RTL both read this, so that a width is derived once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..frontend.model import ModelConfig
+from .config import Formats, NumericConfig
+from .tables import Tables, make_tables
+
+
+def bits_for(largest: int) -> int:
+    """Unsigned bits that hold 0..largest."""
+    return max(1, int(largest).bit_length())
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Derived widths. `context` is the number of positions the KV cache holds; it widens sums, never values."""
+
+    config: NumericConfig
+    formats: Formats
+    model: ModelConfig
+    context: int
+
+    @property
+    def tables(self) -> Tables:
+        return make_tables(self.config)
+
+    # RMSNorm ------------------------------------------------------------------------------------------------------
+    @property
+    def residual_bits(self) -> int:
+        return self.formats.residual_bits
+
+    @property
+    def epsilon(self) -> int:
+        """`n * eps` in units of the sum of squares, at least 1 so that the sum is never zero."""
+        return max(1, round(self.model.hidden * self.model.rms_eps * 4**self.config.residual_frac))
+
+    @property
+    def square_sum_bits(self) -> int:
+        """Unsigned width of the sum of squares plus epsilon."""
+        return bits_for(self.model.hidden * 4 ** (self.residual_bits - 1) + self.epsilon)
+
+    @property
+    def product_drop(self) -> int:
+        """Bits dropped from residual * gain so that the product never saturates `product_bits`."""
+        return max(0, self.residual_bits + self.config.gain_bits - 1 - self.config.product_bits)
+
+    # Queries and keys ---------------------------------------------------------------------------------------------
+    def key_fracs(self, layer: int) -> np.ndarray:
+        """Fraction of every row of the K matrix, after RoPE: int64 [kv_heads * head_dim]."""
+        pairs = np.array(self.formats.layers[layer].key_frac).reshape(self.model.kv_heads, -1)
+        return np.concatenate([pairs, pairs], axis=1).reshape(-1)
+
+    def query_fracs(self, layer: int) -> np.ndarray:
+        """Fraction of every row of the Q matrix, after RoPE: int64 [heads * head_dim]."""
+        group = self.model.heads // self.model.kv_heads
+        keys = self.key_fracs(layer).reshape(self.model.kv_heads, 1, -1)
+        return (self.formats.score_raw_frac - keys).repeat(group, axis=1).reshape(-1)
+
+    # Block floating point -----------------------------------------------------------------------------------------
+    @property
+    def norm_shift_max(self) -> int:
+        """Largest shift of the quantiser behind a norm, whose input is product * rsqrt."""
+        return self.config.product_bits + self.config.rsqrt_bits - self.config.act_bits + 1
+
+    @property
+    def context_bits(self) -> int:
+        """Width of an attention output: |V| rounded up to a power of two, and the fraction."""
+        return self.config.kv_bits + self.config.context_frac + 1
+
+    # CMVM and row scales ------------------------------------------------------------------------------------------
+    def acc_bits(self, fan_in: int) -> int:
+        """Width that holds every accumulator of a matrix with `fan_in` columns."""
+        return bits_for(fan_in * 4 << (self.config.act_bits - 1)) + 1
+
+    # Attention ----------------------------------------------------------------------------------------------------
+    @property
+    def score_drop(self) -> int:
+        """Bits rounded off a raw score; below 0: zeros appended."""
+        return self.formats.score_raw_frac - self.config.score_frac
+
+    @property
+    def score_raw_bits(self) -> int:
+        c = self.config
+        return c.query_bits + c.kv_bits - 1 + bits_for(self.model.head_dim - 1) + (self.model.head_dim == 1)
+
+    @property
+    def score_bits(self) -> int:
+        """Width of a stored score: no saturation needed."""
+        return self.score_raw_bits - self.score_drop + (self.score_drop > 0)
+
+    @property
+    def exp_sum_bits(self) -> int:
+        """Unsigned width of Z, the sum of `context` unnormalised probabilities."""
+        return bits_for(self.context * ((1 << self.config.prob_bits) - 1))
+
+    @property
+    def value_sum_bits(self) -> int:
+        """Width of the probability-weighted sum of values."""
+        return self.exp_sum_bits + self.config.kv_bits
+
+    @property
+    def context_guard(self) -> int:
+        """Fraction kept when a sum of values is aligned to Z, before it is multiplied by 1/Z."""
+        return self.config.context_frac + 2
+
+    # MLP ----------------------------------------------------------------------------------------------------------
+    @property
+    def hidden_drop(self) -> int:
+        """Bits dropped from silu(gate) * up so that the product never saturates `hidden_bits`."""
+        return max(0, self.config.gate_bits + self.config.up_bits - 1 - self.config.hidden_bits)
+
+    # What a CMVM's input is worth: value = mantissa * 2**(exponent - in_frac) ---------------------------------------
+    def norm_in_frac(self, gain_frac: int) -> int:
+        return gain_frac + self.config.rsqrt_bits - self.product_drop
+
+    def attention_in_frac(self, layer: int) -> int:
+        return self.formats.layers[layer].value_frac + self.config.context_frac
+
+    def mlp_in_frac(self, layer: int) -> int:
+        return self.config.gate_frac + self.formats.layers[layer].up_frac - self.hidden_drop

@@ -1,0 +1,107 @@
+"""What flows between the blocks of the chip, and the arithmetic they share.
+
+Streams are Amaranth streams: ports `x__payload`, `x__valid`, `x__ready`, clock `clk`, synchronous reset `rst`. A vector
+travels as beats of a fixed number of lanes; both ends know its length, so there is no end marker.
+"""
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..quant.tables import InterpolatedTable
+
+EPOCH_BITS = 4
+SEQUENCE_BITS = 1
+
+
+def lanes(count: int, bits: int) -> data.ArrayLayout:
+    """`count` two's-complement integers of `bits` bits, lane 0 in the low bits."""
+    return data.ArrayLayout(signed(bits), count)
+
+
+def tag(position_bits: int) -> data.StructLayout:
+    """What a token carries: its position, its sequence, the epoch it was issued in, and whether its successor is wanted."""
+    return data.StructLayout(
+        {"position": position_bits, "sequence": SEQUENCE_BITS, "epoch": EPOCH_BITS, "predict": 1}
+    )  # fmt: skip
+
+
+def tagged(position_bits: int, count: int, bits: int) -> data.StructLayout:
+    """A beat of the residual stream; the tag is the same on every beat of a vector."""
+    return data.StructLayout({"lanes": lanes(count, bits), "tag": tag(position_bits)})
+
+
+def stream_of(shape: object) -> wiring.Signature:
+    return stream.Signature(shape)
+
+
+def round_shift(x: ValueCastable | Value, shift: Value | int) -> Value:
+    """`x / 2**shift` rounded half up, as `golden.arith.round_shift`: the last bit shifted out is added back."""
+    return ((Value.cast(x) << 1 >> shift) + 1) >> 1
+
+
+def saturate(x: Value, bits: int) -> Value:
+    """Signed `x` clipped to `bits` two's-complement bits."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return Mux(x > high, Const(high, signed(bits)), Mux(x < low, Const(low, signed(bits)), x[:bits].as_signed()))
+
+
+def bit_length(x: Value) -> Value:
+    """Bits of unsigned `x`: 0 for 0, 1 for 1, 2 for 2 and 3, ...
+
+    A priority chain from the lowest bit up: the last bit set decides.
+    """
+    length: Value = Const(0, range(len(x) + 1))
+    for i in range(len(x)):
+        length = Mux(x[i], i + 1, length)
+    return length
+
+
+def below_leading_one(x: Value, top: Value, bits: int) -> Value:
+    """The `bits` bits below the leading one of `x`, whose place is `top`; truncated (`golden.norm.cut_mantissa`)."""
+    return ((x << bits) >> top)[:bits]
+
+
+class Pipeline:
+    """Valid bits of a stallable pipeline of `depth` register stages between two streams.
+
+    `go` is high in clocks in which every stage moves; put the data registers under `m.If(pipeline.go)`.
+    Latency `depth` clocks, one beat per clock.
+    """
+
+    def __init__(self, m: Module, source: stream.Interface, sink: stream.Interface, depth: int):
+        self.valid = [Signal(name=f"valid{i}") for i in range(depth)]
+        self.go = Signal()
+        m.d.comb += [self.go.eq(~self.valid[-1] | sink.ready), source.ready.eq(self.go), sink.valid.eq(self.valid[-1])]
+        with m.If(self.go):
+            for stage, before in zip(self.valid, [source.valid, *self.valid], strict=False):
+                m.d.sync += stage.eq(before)
+
+
+def counter(m: Module, limit: int, step: Value, name: str) -> tuple[Signal, Value]:
+    """A counter 0..limit-1 that moves when `step` is high; returns (count, it stands at its last value)."""
+    count = Signal(range(max(limit, 2)), name=name)
+    last = count == limit - 1
+    with m.If(step):
+        m.d.sync += count.eq(Mux(last, 0, count + 1))
+    return count, last
+
+
+class Lookup(wiring.Component):
+    """An `InterpolatedTable` as logic. Combinational."""
+
+    def __init__(self, table: InterpolatedTable):
+        self.table = table
+        super().__init__({"x": In(unsigned(table.in_bits)), "y": Out(unsigned(table.out_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        t = self.table
+        index, fraction = self.x[t.frac_bits :], self.x[: t.frac_bits]
+        slope_bits = max(int(abs(t.slope).max()).bit_length(), 1) + 1
+        base = Signal(unsigned(t.out_bits))
+        slope = Signal(signed(slope_bits))
+        m.d.comb += base.eq(Array(Const(int(v), t.out_bits) for v in t.base)[index])
+        m.d.comb += slope.eq(Array(Const(int(v), signed(slope_bits)) for v in t.slope)[index])
+        m.d.comb += self.y.eq(base + round_shift(slope * fraction, t.frac_bits))
+        return m
