@@ -1,0 +1,138 @@
+// The simulated chip as a process: commands on standard input, answers on standard output, one line each.
+//
+//   reset                      -> ok
+//   prompt LIMIT TOKEN ...     -> ok               resets nothing; the tokens are taken by the chip
+//   next                       -> token TOKEN LAST REASON CLOCKS
+//   cycles                     -> cycles N         clocks since the process began
+//
+// The first line, before any command, is `chip TOKEN_BITS`. A request that cannot be met is answered by
+// `error ...`. The clock stands still between commands. Verilator writes a double underscore as `___05F`.
+
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "Vchip.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr uint64_t kTokenMask = (uint64_t{1} << TOKEN_BITS) - 1;
+
+class Chip {
+public:
+    Chip(VerilatedContext* context, uint64_t patience) : top_{context}, patience_{patience} { reset(); }
+
+    uint64_t cycles() const { return cycles_; }
+
+    std::string reset() {
+        top_.prompt___05Fvalid = 0;
+        top_.out___05Fready = 0;
+        top_.limit = 0;
+        top_.rst = 1;
+        for (int i = 0; i < 2; ++i) clock();
+        top_.rst = 0;
+        return "ok";
+    }
+
+    std::string prompt(uint64_t limit, const std::vector<uint64_t>& tokens) {
+        top_.limit = limit;
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            const uint64_t last = i + 1 == tokens.size();
+            top_.prompt___05Fpayload = tokens[i] | last << TOKEN_BITS;
+            top_.prompt___05Fvalid = 1;
+            const bool taken = clock_until([this] { return top_.prompt___05Fready; });
+            top_.prompt___05Fvalid = 0;
+            if (!taken) return hung("to take prompt token " + std::to_string(i));
+        }
+        return "ok";
+    }
+
+    std::string next() {
+        uint64_t payload = 0, clocks = 0;
+        top_.out___05Fready = 1;
+        const bool given = clock_until([&, this] {
+            payload = top_.out___05Fpayload;
+            clocks = top_.clocks;
+            return top_.out___05Fvalid;
+        });
+        top_.out___05Fready = 0;
+        if (!given) return hung("for an output token");
+        std::ostringstream line;
+        line << "token " << (payload & kTokenMask) << ' ' << (payload >> TOKEN_BITS & 1) << ' '
+             << (payload >> (TOKEN_BITS + 1) & 3) << ' ' << clocks;
+        return line.str();
+    }
+
+private:
+    // Clock up to and including the edge at which `seen` holds; false where patience ends first.
+    template <typename Condition>
+    bool clock_until(Condition seen) {
+        for (uint64_t i = 0; i < patience_ && !Verilated::gotFinish(); ++i) {
+            settle();
+            const bool now = seen();
+            edge();
+            if (now) return true;
+        }
+        return false;
+    }
+
+    void settle() {
+        top_.clk = 0;
+        top_.eval();
+    }
+
+    void edge() {
+        top_.clk = 1;
+        top_.eval();
+        ++cycles_;
+    }
+
+    void clock() {
+        settle();
+        edge();
+    }
+
+    std::string hung(const std::string& what) const {
+        return "error waited " + std::to_string(patience_) + " clocks " + what;
+    }
+
+    Vchip top_;
+    uint64_t patience_;
+    uint64_t cycles_ = 0;
+};
+
+std::string answer(Chip& chip, const std::string& command) {
+    std::istringstream words{command};
+    std::string name;
+    words >> name;
+    if (name == "reset") return chip.reset();
+    if (name == "next") return chip.next();
+    if (name == "cycles") return "cycles " + std::to_string(chip.cycles());
+    if (name == "prompt") {
+        uint64_t limit = 0, token = 0;
+        std::vector<uint64_t> tokens;
+        words >> limit;
+        while (words >> token) tokens.push_back(token);
+        return chip.prompt(limit, tokens);
+    }
+    return "error unknown command " + name;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const auto context = std::make_unique<VerilatedContext>();
+    context->commandArgs(argc, argv);
+    if (argc < 2) {
+        std::cerr << "usage: " << argv[0] << " CLOCKS_WITHOUT_A_TOKEN\n";
+        return 2;
+    }
+    Chip chip{context.get(), std::stoull(argv[1])};
+    std::cout << "chip " << TOKEN_BITS << std::endl;
+    for (std::string command; std::getline(std::cin, command);) std::cout << answer(chip, command) << std::endl;
+    return 0;
+}
