@@ -7,16 +7,9 @@ from ..quant.tables import QUARTER_BITS
 from .arith import Meter, round_shift
 
 
-def frequency_steps(n: Numerics) -> np.ndarray:
-    """Turns per position as `phase_bits` fractions: int64 [head_dim / 2]."""
-    half = n.model.head_dim // 2
-    turns = n.model.rope_theta ** (-np.arange(half) / half) / (2 * np.pi)
-    return np.floor(turns * 2.0**n.config.phase_bits + 0.5).astype(np.int64)
-
-
 def angles(positions: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
     """Positions [T] → (cos, sin) [T, head_dim / 2], signed, `angle_bits` fraction bits."""
-    phase = positions[:, None] * frequency_steps(n) & ((1 << n.config.phase_bits) - 1)
+    phase = positions[:, None] * np.array(n.frequency_steps) & ((1 << n.config.phase_bits) - 1)
     turn = phase >> (n.config.phase_bits - QUARTER_BITS - 2)
     return sine(turn + (1 << QUARTER_BITS), n), sine(turn, n)
 

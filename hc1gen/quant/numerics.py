@@ -3,6 +3,7 @@
 Golden model and RTL both read this, so that a width is derived once.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +47,21 @@ class Numerics:
         return bits_for(self.model.hidden * 4 ** (self.residual_bits - 1) + self.epsilon)
 
     @property
+    def product_bits(self) -> int:
+        """Width of residual * gain after the drop; a gain is never the most negative number of its width."""
+        return self.residual_bits + self.config.gain_bits - 1 - self.product_drop
+
+    @property
     def product_drop(self) -> int:
         """Bits dropped from residual * gain so that the product never saturates `product_bits`."""
         return max(0, self.residual_bits + self.config.gain_bits - 1 - self.config.product_bits)
+
+    # RoPE ---------------------------------------------------------------------------------------------------------
+    @property
+    def frequency_steps(self) -> list[int]:
+        """Turns per position as `phase_bits` fractions, one for each rotary pair of a head."""
+        half, theta = self.model.head_dim // 2, self.model.rope_theta
+        return [math.floor(theta ** (-i / half) / math.tau * 2.0**self.config.phase_bits + 0.5) for i in range(half)]
 
     # Queries and keys ---------------------------------------------------------------------------------------------
     def key_fracs(self, layer: int) -> np.ndarray:
@@ -64,19 +77,9 @@ class Numerics:
 
     # Block floating point -----------------------------------------------------------------------------------------
     @property
-    def norm_shift_max(self) -> int:
-        """Largest shift of the quantiser behind a norm, whose input is product * rsqrt."""
-        return self.config.product_bits + self.config.rsqrt_bits - self.config.act_bits + 1
-
-    @property
     def context_bits(self) -> int:
         """Width of an attention output: |V| rounded up to a power of two, and the fraction."""
         return self.config.kv_bits + self.config.context_frac + 1
-
-    # CMVM and row scales ------------------------------------------------------------------------------------------
-    def acc_bits(self, fan_in: int) -> int:
-        """Width that holds every accumulator of a matrix with `fan_in` columns."""
-        return bits_for(fan_in * 4 << (self.config.act_bits - 1)) + 1
 
     # Attention ----------------------------------------------------------------------------------------------------
     @property
@@ -111,9 +114,14 @@ class Numerics:
 
     # MLP ----------------------------------------------------------------------------------------------------------
     @property
+    def hidden_bits(self) -> int:
+        """Width of silu(gate) * up after the drop."""
+        return self.config.gate_bits + self.config.up_bits - self.hidden_drop
+
+    @property
     def hidden_drop(self) -> int:
         """Bits dropped from silu(gate) * up so that the product never saturates `hidden_bits`."""
-        return max(0, self.config.gate_bits + self.config.up_bits - 1 - self.config.hidden_bits)
+        return max(0, self.config.gate_bits + self.config.up_bits - self.config.hidden_bits)
 
     # What a CMVM's input is worth: value = mantissa * 2**(exponent - in_frac) ---------------------------------------
     def norm_in_frac(self, gain_frac: int) -> int:

@@ -41,9 +41,16 @@ def round_shift(x: ValueCastable | Value, shift: Value | int) -> Value:
 
 
 def saturate(x: Value, bits: int) -> Value:
-    """Signed `x` clipped to `bits` two's-complement bits."""
+    """Signed `x` (a signal: see `named`) clipped to `bits` two's-complement bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     return Mux(x > high, Const(high, signed(bits)), Mux(x < low, Const(low, signed(bits)), x[:bits].as_signed()))
+
+
+def named(m: Module, value: Value, name: str) -> Signal:
+    """`value` as a signal. An expression used more than once must have a name, or its logic is written out each time."""
+    signal = Signal.like(value, name=name)
+    m.d.comb += signal.eq(value)
+    return signal
 
 
 def bit_length(x: Value) -> Value:

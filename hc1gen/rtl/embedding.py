@@ -1,0 +1,121 @@
+"""The embedding: a token's hardwired row of weights times the row's scale, as beats of the residual stream."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from amaranth.hdl import Array, Instance, Module, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..frontend.model import EMBEDDING
+from ..quant.grid import HIGH, LOW
+from ..quant.quantized import QuantizedModel
+from .plan import Plan
+from .types import Pipeline, counter, lanes, saturate, stream_of, tag, tagged
+
+ROM = "embedding_rom"
+"""Module name under which `Embedding` instantiates its ROM."""
+WEIGHT_BITS = 3
+
+
+def tagged_token(plan: Plan) -> data.StructLayout:
+    """A token id and its tag."""
+    return data.StructLayout({"token": plan.token_bits, "tag": tag(plan.position_bits)})
+
+
+def embedding_scale_bits(model: QuantizedModel) -> int:
+    """Unsigned bits that hold every row's scale."""
+    return max(1, int(model.embedding_scale.max()).bit_length())
+
+
+def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]:
+    """Lines (with their ends) of the combinational Verilog module `name`.
+
+    token [plan.token_bits] -> row [3 * len(plan.residual)], two's-complement weights in the residual's order, the
+    first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned. A token that the vocabulary
+    does not have gives 0.
+    """
+    vocab, hidden = model.embedding.shape
+    bits, scale_bits = WEIGHT_BITS * len(plan.residual), embedding_scale_bits(model)
+    yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {WEIGHT_BITS} bits, and a scale per token.\n"
+    yield f"// row: {len(plan.residual)} weights in the order of the residual stream, the first in the low bits.\n"
+    yield f"module {name} (\n    input wire [{plan.token_bits - 1}:0] token,\n"
+    yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale\n);\n"
+    yield "    always @* case (token)\n"
+    for token, (weights, scale) in enumerate(zip(model.embedding, model.embedding_scale, strict=True)):
+        row = _row(weights, plan)
+        yield (
+            f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)};"
+            f" row = {bits}'h{row:0{-(-bits // 4)}x}; end\n"
+        )
+    yield f"        default: begin scale = {scale_bits}'d0; row = {bits}'d0; end\n"
+    yield "    endcase\nendmodule\n"
+
+
+def _row(weights: np.ndarray, plan: Plan) -> int:
+    """Weights [hidden] as one word."""
+    places = np.arange(WEIGHT_BITS)
+    ordered = np.array([0 if i is None else int(weights[i]) for i in plan.residual])
+    ones = (ordered[:, None] >> places & 1).astype(np.uint8)
+    return int.from_bytes(np.packbits(ones.reshape(-1), bitorder="little").tobytes(), "little")
+
+
+class Embedding(wiring.Component):
+    """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
+
+    x: tagged tokens; taken together with the last beat of its row. y: tagged beats; 1 beat per clock, the first 2
+    clocks after the token is offered. The ROM is the module `ROM`, whose text `embedding_rom` writes.
+    """
+
+    def __init__(self, plan: Plan, scale_bits: int):
+        self.plan = plan
+        self.scale_bits = scale_bits
+        super().__init__(
+            {
+                "x": In(stream_of(tagged_token(plan))),
+                "y": Out(stream_of(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        tag_of = tag(plan.position_bits)
+        row, scale = Signal(WEIGHT_BITS * len(plan.residual)), Signal(self.scale_bits)
+        m.submodules.rom = Instance(ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
+        beats = stream_of(tag_of).create()  # one transfer per beat, as the pipeline takes them
+        pipeline = Pipeline(m, beats, self.y, 2)
+        count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
+        m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
+
+        weights = Signal(lanes(plan.lanes, WEIGHT_BITS))
+        held_scale, held_tag = Signal(self.scale_bits), Signal(tag_of)
+        with m.If(pipeline.go & self.x.valid):
+            m.d.sync += [
+                weights.as_value().eq(row.word_select(count, WEIGHT_BITS * plan.lanes)),
+                held_scale.eq(scale),
+                held_tag.eq(beats.payload),
+            ]
+        multiples = self._multiples(m, held_scale)
+        with m.If(pipeline.go & pipeline.valid[0]):
+            m.d.sync += self.y.p.tag.eq(held_tag)
+            for i in range(plan.lanes):
+                m.d.sync += self.y.p.lanes[i].eq(multiples[weights[i].as_unsigned()])
+        return m
+
+    def _multiples(self, m: Module, scale: Value) -> Array:
+        """Every weight times `scale`, saturated, by the weight's bits: all lanes share the multiplication."""
+        bits = self.plan.n.residual_bits
+        triple = Signal(unsigned(self.scale_bits + 2))
+        m.d.comb += triple.eq(scale + (scale << 1))
+        magnitudes = [0, scale, scale << 1, triple, scale << 2]
+        table = []
+        for code in range(1 << WEIGHT_BITS):
+            weight = code if code <= HIGH else code - (1 << WEIGHT_BITS)
+            exact = Signal(signed(self.scale_bits + 3), name=f"times_{code}")
+            value = Signal(signed(bits), name=f"value_{code}")
+            m.d.comb += exact.eq(magnitudes[weight] if weight >= 0 else -magnitudes[-weight])
+            m.d.comb += value.eq(exact if len(exact) <= bits else saturate(exact, bits))
+            table.append(value)
+        assert LOW == HIGH + 1 - (1 << WEIGHT_BITS)
+        return Array(table)

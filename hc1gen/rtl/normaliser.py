@@ -1,0 +1,138 @@
+"""The end of attention: sums of values over their Z, in beats."""
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..quant.tables import MANTISSA_BITS
+from .plan import Plan
+from .types import Lookup, Pipeline, bit_length, lanes, round_shift
+
+
+class Normaliser(wiring.Component):
+    """One word of the KV cache at a time: the contexts of its heads, in `plan.contexts` order.
+
+    active: sums and totals stand; high until `done`. last_word: some of its heads may be padding, whose lanes are 0.
+    done: in this clock the word's last beat is taken over; the sums may change after it.
+    empty: no beat is left inside, or the last one leaves in this clock.
+
+    One reciprocal unit serves a head per clock (head h is known 2 + h clocks after `active` rises), one multiplier per
+    lane a beat per clock, 2 clocks of latency; a beat waits for its heads.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.n = plan, plan.n
+        self.heads = plan.kv_heads_per_clock * plan.group
+        self.elements = self.heads * plan.n.model.head_dim
+        self.beats = -(-self.elements // plan.lanes)
+        super().__init__(
+            {
+                "active": In(1),
+                "last_word": In(1),
+                "totals": In(data.ArrayLayout(unsigned(plan.n.exp_sum_bits), self.heads)),
+                "sums": In(lanes(self.elements, plan.n.value_sum_bits)),
+                "done": Out(1),
+                "empty": Out(1),
+                "y": Out(stream.Signature(lanes(plan.lanes, plan.n.context_bits))),
+            }
+        )
+
+    @property
+    def excess(self) -> range:
+        """Place of Z's leading one above the lowest possible: the largest probability, all ones, is part of Z."""
+        return range(self.n.exp_sum_bits - self.n.config.prob_bits + 1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        known, reciprocals, excesses = self._reciprocals(m)
+        beat = Signal(range(max(self.beats, 2)))
+        source = stream.Signature(0).create()
+        pipeline = Pipeline(m, source, self.y, depth=2)
+        needed = Array(self._head(min((b + 1) * self.plan.lanes, self.elements) - 1) + 1 for b in range(self.beats))
+        last = beat == self.beats - 1
+        m.d.comb += [
+            source.valid.eq(self.active & (known >= needed[beat])),
+            self.done.eq(source.valid & source.ready & last),
+            self.empty.eq(~pipeline.valid[0] & (~self.y.valid | self.y.ready)),
+        ]
+        with m.If(source.valid & source.ready):
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        for lane in range(min(self.plan.lanes, self.elements)):
+            self._lane(m, lane, beat, pipeline.go, reciprocals, excesses)
+        return m
+
+    def _head(self, element: int) -> int:
+        return element // self.n.model.head_dim
+
+    def _reciprocals(self, m: Module) -> tuple[Signal, list[Signal], list[Signal]]:
+        """Heads known so far, 1/Z mantissa and excess of each head: a leading-one finder, then the table."""
+        m.submodules.recip = recip = Lookup(self.n.tables.recip)
+        head, known = Signal(range(self.heads + 1)), Signal(range(self.heads + 1))
+        cut = Signal()
+        total = Signal(unsigned(self.n.exp_sum_bits))
+        excess, cut_excess = Signal(self.excess), Signal(self.excess, reset_less=True)
+        mantissa = Signal(MANTISSA_BITS, reset_less=True)
+        low = self.n.config.prob_bits - 1
+        m.d.comb += [
+            total.eq(Array(self.totals[h] for h in range(self.heads))[head]),
+            excess.eq(bit_length(total[low + 1 :])),
+            recip.x.eq(mantissa),
+        ]
+        m.d.sync += cut.eq(self.active & (head != self.heads))
+        with m.If(self.active & (head != self.heads)):
+            m.d.sync += [head.eq(head + 1), cut_excess.eq(excess)]
+            m.d.sync += mantissa.eq(total << MANTISSA_BITS >> low >> excess)
+        registers = [
+            (Signal(self.n.config.recip_bits, name=f"reciprocal{h}", reset_less=True),
+             Signal(self.excess, name=f"excess{h}", reset_less=True))
+            for h in range(self.heads)
+        ]  # fmt: skip
+        with m.If(cut):
+            m.d.sync += known.eq(known + 1)
+        for h, (reciprocal, kept) in enumerate(registers):
+            with m.If(cut & (known == h)):
+                m.d.sync += [reciprocal.eq(recip.y), kept.eq(cut_excess)]
+        with m.If(self.done):
+            m.d.sync += [head.eq(0), known.eq(0)]
+        return known, [r for r, _ in registers], [e for _, e in registers]
+
+    def _lane(
+        self, m: Module, lane: int, beat: Signal, go: Signal, reciprocals: list[Signal], excesses: list[Signal]
+    ) -> None:
+        """Choose by beat, align to Z's leading one; register; multiply by 1/Z; register."""
+        n, c = self.n, self.n.config
+        elements = range(lane, self.elements, self.plan.lanes)
+        heads = [self._head(e) for e in elements]
+        chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
+        aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
+        factor = Signal(c.recip_bits, name=f"factor{lane}", reset_less=True)
+        y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
+        m.d.comb += [
+            chosen.eq(Mux(self._padding(elements, beat), 0, _choose([self.sums[e] for e in elements], beat))),
+            self.y.payload[lane].eq(y),
+        ]
+        shift = _choose([excesses[h] for h in heads], beat)
+        with m.If(go):
+            m.d.sync += [
+                aligned.eq(round_shift(chosen << n.context_guard + 1 >> c.prob_bits, 0)
+                           if False else ((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1),
+                factor.eq(_choose([reciprocals[h] for h in heads], beat)),
+                y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac)),
+            ]  # fmt: skip
+
+    def _padding(self, elements: range, beat: Signal) -> Value:
+        """High where the lane's element of this beat is none or belongs to a padding head."""
+        heads_left = self.n.model.kv_heads - (self.plan.kv_words - 1) * self.plan.kv_heads_per_clock
+        tail = heads_left * self.plan.group * self.n.model.head_dim
+        padding: Value = Const(0)
+        if len(elements) < self.beats:
+            padding = padding | (beat == self.beats - 1)
+        for b, element in enumerate(elements):
+            if element >= tail:
+                padding = padding | (self.last_word & (beat == b))
+        return padding
+
+
+def _choose(choices: list[Value], index: Signal) -> Value:
+    """`choices[index]`; nothing to choose where all are the same."""
+    return choices[0] if all(c is choices[0] for c in choices) else Array(choices)[index]

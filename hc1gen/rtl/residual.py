@@ -1,0 +1,79 @@
+"""The skip connection round a sublayer."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .plan import Plan
+from .types import counter, lanes, saturate, stream_of, tag, tagged
+
+
+class Residual(wiring.Component):
+    """Adds what a sublayer makes of a token to the token: `y = saturate(x + back)`. Holds one token at a time.
+
+    x: tagged beats. inner: the same beats on their way into the sublayer; a beat is taken from `x` in the clock in
+    which `inner` takes it. back: the sublayer's result, `plan.n.residual_bits` per lane. y: the sum, with x's tag, 1
+    clock after `back`. 1 beat per clock on all of them; the next token's first beat is taken at the earliest 1 clock
+    after this one's last `y` has left. tag: of the token inside, from the clock after its first beat is taken until
+    the next token's first beat is taken.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        beat = lanes(plan.lanes, plan.n.residual_bits)
+        whole = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
+        super().__init__(
+            {
+                "x": In(stream_of(whole)),
+                "inner": Out(stream_of(beat)),
+                "tag": Out(tag(plan.position_bits)),
+                "back": In(stream_of(beat)),
+                "y": Out(stream_of(whole)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
+        width = bits * self.plan.lanes
+        held = Signal(beats * width)  # a shift register: the beat that is wanted next is in the low bits
+        sums = Signal(lanes(self.plan.lanes, bits))
+        shift, taken, given = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.inner.payload.eq(self.x.p.lanes),
+            self.y.p.lanes.eq(sums),
+            self.y.p.tag.eq(self.tag),
+            taken.eq(self.x.valid & self.x.ready),
+            given.eq(self.back.valid & self.back.ready),
+            shift.eq(taken | given),
+        ]
+        with m.If(self.y.ready):
+            m.d.sync += self.y.valid.eq(0)
+        with m.If(shift):
+            m.d.sync += held.eq(held[width:] if beats > 1 else 0)
+            m.d.sync += held[-width:].eq(self.x.p.lanes)
+        with m.If(taken):
+            m.d.sync += self.tag.eq(self.x.p.tag)
+        with m.If(given):
+            m.d.sync += self.y.valid.eq(1)
+            for i in range(self.plan.lanes):
+                x = held.word_select(i, bits).as_signed()
+                m.d.sync += sums[i].eq(saturate(x + self.back.payload[i], bits))
+        self._control(m, shift, beats)
+        return m
+
+    def _control(self, m: Module, shift: Signal, beats: int) -> None:
+        """Take all of a token, give all of it, and wait until it has left."""
+        _, last = counter(m, beats, shift, "beat")
+        with m.FSM():
+            with m.State("TAKE"):
+                m.d.comb += [self.inner.valid.eq(self.x.valid), self.x.ready.eq(self.inner.ready)]
+                with m.If(shift & last):
+                    m.next = "GIVE"
+            with m.State("GIVE"):
+                m.d.comb += self.back.ready.eq(~self.y.valid | self.y.ready)
+                with m.If(shift & last):
+                    m.next = "LEAVE"
+            with m.State("LEAVE"):
+                with m.If(self.y.ready):
+                    m.next = "TAKE"

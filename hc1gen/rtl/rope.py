@@ -1,0 +1,126 @@
+"""Rotary position embedding of keys and queries; values pass, rounded to the width of the cache."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..quant.tables import QUARTER_BITS
+from .plan import Order, Plan
+from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate, stream_of
+
+
+class Rope(wiring.Component):
+    """`golden.rope.rotate` of keys and queries, rounding and saturation of values; beats as plan.keys, values, queries.
+
+    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock
+    (head_dim + 3 clocks, in the shadow of the norm); `x` waits for them. Latency 2 clocks, one beat per clock.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        c = plan.n.config
+        super().__init__(
+            {
+                "position": In(plan.position_bits),
+                "x": In(stream_of(lanes(plan.pair_lanes, c.qkv_bits))),
+                "y": Out(stream_of(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.angles = angles = Angles(self.plan)
+        m.d.comb += angles.position.eq(self.position)
+        gated = stream_of(self.x.payload.shape()).flip().create()
+        m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]
+        pipe = Pipeline(m, gated, self.y, 2)
+        step = Signal()
+        m.d.comb += step.eq(pipe.go & gated.valid)
+        per_beat = self.plan.pair_lanes
+        keys, values, queries = (len(o) // per_beat for o in (self.plan.keys, self.plan.values, self.plan.queries))
+        beat, _ = counter(m, keys + values + queries, step, "beat_index")
+        is_value, is_query = Signal(), Signal()
+        was_query = Signal()
+        m.d.comb += [is_query.eq(beat >= keys + values), is_value.eq((beat >= keys) & ~is_query)]
+        with m.If(pipe.go):
+            m.d.sync += was_query.eq(is_query)
+        rotated = self.plan.keys + [None] * len(self.plan.values) + self.plan.queries
+        for pair in range(per_beat // 2):
+            frequency = self._frequency(beat, rotated[2 * pair :: per_beat])
+            cos = named(m, Array(angles.cos)[frequency], f"cos{pair}")
+            sin = named(m, Array(angles.sin)[frequency], f"sin{pair}")
+            self._pair(m, pipe, pair, (cos, sin), is_value, was_query)
+        return m
+
+    def _frequency(self, beat: Signal, rows: Order) -> Value:
+        """Which rotary pair of its head a pair of lanes holds, beat by beat; a constant where it is always the same."""
+        which = [0 if row is None else row % self.plan.n.model.head_dim for row in rows]
+        used = {f for f, row in zip(which, rows, strict=True) if row is not None}
+        if len(used) == 1:
+            return Const(used.pop())
+        return Array(Const(f, range(self.plan.n.model.head_dim)) for f in which)[beat]
+
+    def _pair(
+        self, m: Module, pipe: Pipeline, pair: int, angle: tuple[Value, Value], is_value: Signal, was_query: Signal
+    ) -> None:
+        """Two lanes: products and their sum in the first clock, rounding and saturation in the second."""
+        c = self.plan.n.config
+        cos, sin = angle
+        a, b = self.x.payload[2 * pair], self.x.payload[2 * pair + 1]
+        for lane, turned in ((0, a * cos - b * sin), (1, b * cos + a * sin)):
+            plain = (a, b)[lane] << c.angle_bits
+            held = Signal(signed(c.qkv_bits + c.angle_bits + 2), name=f"turned{2 * pair + lane}")
+            key = named(m, round_shift(held, c.angle_bits + c.qkv_bits - c.kv_bits), f"key{2 * pair + lane}")
+            query = named(m, round_shift(held, c.angle_bits + c.qkv_bits - c.query_bits), f"query{2 * pair + lane}")
+            result = Mux(was_query, saturate(query, c.query_bits), saturate(key, c.kv_bits))
+            with m.If(pipe.go):
+                m.d.sync += held.eq(Mux(is_value, plain, turned))
+                m.d.sync += self.y.payload[2 * pair + lane].eq(result)
+
+
+class Angles(wiring.Component):
+    """Cosines and sines of a position (golden.rope.angles), kept until the position changes; `known` when they hold."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        super().__init__({"position": In(plan.position_bits), "known": Out(1)})
+        shape = signed(plan.n.config.angle_bits + 1)
+        half = plan.n.model.head_dim // 2
+        self._shifted = [Signal(shape, name=f"angle{i}") for i in range(2 * half)]
+        self.cos, self.sin = self._shifted[::2], self._shifted[1::2]
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c, steps = self.plan.n.config, self.plan.n.frequency_steps
+        position = Signal.like(self.position)
+        running = Signal()
+        index, last = counter(m, 2 * len(steps), running, "angle_index")
+        stage = Signal(2)
+        m.d.sync += stage.eq(Cat(running, stage[0]))
+        same = Signal()
+        done = Signal()
+        m.d.comb += [same.eq(done & (position == self.position)), self.known.eq(same)]
+        with m.If(~same & ~running & ~stage.any()):
+            m.d.sync += [running.eq(1), position.eq(self.position), done.eq(0)]
+        with m.If(running & last):
+            m.d.sync += running.eq(0)
+        with m.If((stage == 2) & ~running):
+            m.d.sync += done.eq(1)
+        phase = Signal(unsigned(c.phase_bits))
+        turn_bits = QUARTER_BITS + 2
+        with m.If(running):  # even indices: cosine, a quarter of a turn ahead
+            step = Array(Const(s, c.phase_bits) for s in steps)[index >> 1]
+            quarter = Mux(index[0], 0, 1 << (c.phase_bits - 2))
+            m.d.sync += phase.eq(position * step + quarter)
+        value = self._sine(m, phase[c.phase_bits - turn_bits :])
+        with m.If(stage[0]):
+            for held, following in zip(self._shifted, [*self._shifted[1:], value], strict=True):
+                m.d.sync += held.eq(following)
+        return m
+
+    def _sine(self, m: Module, turn: Value) -> Value:
+        """Sine of a 16-bit fraction of a turn: one quarter is stored, falling quarters mirror by complement."""
+        m.submodules.sine = table = Lookup(self.plan.n.tables.sine)
+        within, quarter = turn[:QUARTER_BITS], turn[QUARTER_BITS:]
+        m.d.comb += table.x.eq(within ^ quarter[0].replicate(QUARTER_BITS))
+        return Mux(quarter[1], -table.y, table.y)

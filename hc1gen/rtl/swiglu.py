@@ -1,0 +1,45 @@
+"""SwiGLU: silu(gate) * up."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..quant.numerics import Numerics
+from .types import Lookup, Pipeline, lanes, round_shift, stream_of
+
+
+class SwiGlu(wiring.Component):
+    """`golden.swiglu.swiglu`: gates in even lanes, ups in odd ones, `pairs` of them a beat. Latency 2 clocks."""
+
+    def __init__(self, n: Numerics, pairs: int):
+        self.n, self.pairs = n, pairs
+        c = n.config
+        super().__init__(
+            {
+                "x": In(stream_of(lanes(2 * pairs, max(c.gate_bits, c.up_bits)))),
+                "y": Out(stream_of(lanes(pairs, n.hidden_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pipe = Pipeline(m, self.x, self.y, 2)
+        c = self.n.config
+        for i in range(self.pairs):
+            gate = self.x.payload[2 * i][: c.gate_bits].as_signed()
+            silu = Signal(signed(c.gate_bits), name=f"silu{i}")
+            up = Signal(signed(c.up_bits), name=f"up{i}")
+            product = Signal(signed(c.gate_bits + c.up_bits), name=f"product{i}")
+            with m.If(pipe.go):
+                m.d.sync += [silu.eq(self._silu(m, gate, i)), up.eq(self.x.payload[2 * i + 1]), product.eq(silu * up)]
+            m.d.comb += self.y.payload[i].eq(round_shift(product, self.n.hidden_drop))
+        return m
+
+    def _silu(self, m: Module, gate: Signal, lane: int) -> Signal:
+        """`max(x, 0) - tail(|x|)`; the tail is 0 from 16 on."""
+        table = self.n.tables.silu_tail
+        m.submodules[f"tail{lane}"] = tail = Lookup(table)
+        magnitude = Signal(self.n.config.gate_bits, name=f"magnitude{lane}")
+        m.d.comb += [magnitude.eq(Mux(gate < 0, -gate, gate)), tail.x.eq(magnitude)]
+        beyond = magnitude[table.in_bits :].any()
+        return Mux(gate < 0, 0, gate) - Mux(beyond, 0, tail.y)
