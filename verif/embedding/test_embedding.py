@@ -1,0 +1,78 @@
+"""The embedding's beats are the golden model's products, for every token."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from bench.check import check_streams, convert
+
+from embedding.shapes import SHAPES, beats, make_plan, word
+from hc1gen.golden.arith import Meter
+from hc1gen.rtl.embedding import ROM, Embedding, embedding_rom, embedding_scale_bits, tagged_token
+from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.types import tagged
+
+TOKENS = 90
+"""Tokens in a test: enough for every row of the small vocabulary."""
+
+
+def random_model(plan: Plan, largest_scale: int) -> SimpleNamespace:
+    """What a quantised model's embedding consists of."""
+    rng = np.random.default_rng(plan.lanes)
+    vocab, hidden = plan.n.model.vocab, plan.n.model.hidden
+    weights = rng.integers(-4, 4, (vocab, hidden)).astype(np.int8)
+    weights[0] = np.resize(np.arange(-4, 4), hidden)
+    scale = rng.integers(0, largest_scale + 1, vocab)
+    scale[0] = largest_scale
+    return SimpleNamespace(embedding=weights, embedding_scale=scale)
+
+
+def rom_file(model: SimpleNamespace, plan: Plan, folder: Path) -> Path:
+    """The ROM as a file in `folder`."""
+    path = folder / f"{ROM}.v"
+    path.write_text("".join(embedding_rom(ROM, model, plan)))
+    return path
+
+
+def tokens_and_beats(plan: Plan, model: SimpleNamespace) -> tuple[list[int], list[int]]:
+    """Words into and out of the block: every token of a small vocabulary, and ids beyond it."""
+    token_layout = tagged_token(plan)
+    beat_layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
+    rng = random.Random(0)
+    vocab = plan.n.model.vocab
+    tokens = [0, vocab - 1, (1 << plan.token_bits) - 1, *rng.sample(range(vocab), min(vocab, TOKENS)), vocab // 2, 0]
+    sent, received = [], []
+    for token in tokens:
+        tag = {"position": rng.getrandbits(plan.position_bits), "sequence": rng.getrandbits(1)}
+        tag |= {"epoch": rng.getrandbits(4), "predict": rng.getrandbits(1)}
+        sent.append(word(token_layout, {"token": token, "tag": tag}))
+        row = np.zeros(plan.n.model.hidden, np.int64)
+        if token < vocab:
+            row = model.embedding[token] * model.embedding_scale[token]
+            row = Meter().saturate("residual", row, plan.n.residual_bits)
+        lanes = beats(row, plan.residual, plan.lanes)
+        received += [word(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
+    return sent, received
+
+
+@pytest.mark.parametrize(("shape", "largest_scale"), list(zip(SHAPES, [2047, 1023, 1], strict=True)))
+def test_rows_of_tokens(tmp_path, shape, largest_scale):
+    """Scales that saturate (more than 1023), just do not, and are so narrow that nothing can."""
+    plan = make_plan(*shape)
+    model = random_model(plan, largest_scale)
+    sent, received = tokens_and_beats(plan, model)
+    sources = [rom_file(model, plan, tmp_path), convert(Embedding(plan, embedding_scale_bits(model)), "embedding")]
+    check_streams("embedding", sources, {"x": sent}, {"y": received})
+
+
+def test_rom_text():
+    plan = make_plan(2, 3, 2)
+    model = random_model(plan, 5)
+    model.embedding[1] = [1, -1, 3]
+    model.embedding_scale[1] = 2
+    lines = "".join(embedding_rom("rows", model, plan)).splitlines()
+    assert lines[0] == "// model.embed_tokens.weight: 2 tokens x 3 weights of 3 bits, and a scale per token."
+    assert lines[2] == "module rows ("
+    assert "        1'd1: begin scale = 3'd2; row = 12'h0f9; end" in lines

@@ -1,0 +1,1 @@
+"""Testbench of the skip connection round a sublayer."""

@@ -1,0 +1,78 @@
+"""The cocotb side of the skip connection's test."""
+
+from typing import Any
+
+import cocotb
+from bench.case import load_case
+from bench.stream import Driver, Monitor, Testbench
+from cocotb.triggers import RisingEdge
+
+CASE = load_case()
+
+
+class Sublayer(Driver):
+    """Gives a token's result after the whole of the token has arrived at `inner`; without `inner`, at once."""
+
+    def __init__(self, bench: Testbench, idle: Any, inner: Monitor | None):
+        super().__init__(bench.dut, "back", CASE.words["back"], idle)
+        self.inner = inner
+
+    async def run(self) -> None:
+        """Send all words."""
+        if self.inner:
+            queue, self.words = self.words, []
+            for start in range(0, len(queue), CASE.beats):
+                while len(self.inner.words) < start + CASE.beats:
+                    await RisingEdge(self.clk)
+                self.words = queue[start : start + CASE.beats]
+                self.done.clear()
+                await super().run()
+                self.done.clear()
+            self.done.set()
+        else:
+            await super().run()
+
+
+async def check_order(dut: Any) -> None:
+    """Beats pass token by token, and `tag` is the token's from its first beat in to its last beat out."""
+    taken = left = 0
+    while True:
+        await RisingEdge(dut.clk)
+        token = left // CASE.beats
+        if taken > left:
+            assert dut.tag.value == CASE.words["tags"][token], f"tag {dut.tag.value} of token {token}"
+        if dut.x__valid.value and dut.x__ready.value:
+            assert taken // CASE.beats == token, f"token {taken // CASE.beats} enters before token {token} has left"
+            assert dut.inner__valid.value and dut.inner__ready.value, "x and inner pass at different clocks"
+            taken += 1
+        if dut.y__valid.value and dut.y__ready.value:
+            assert taken == (token + 1) * CASE.beats, f"token {token} leaves before it is inside"
+            left += 1
+
+
+def add(bench: Testbench, eager: bool, compare: bool) -> list[Monitor]:
+    """Drivers and monitors of all streams."""
+    bench.drive("x", CASE.words["x"])
+    inner = bench.expect("inner", CASE.words["inner"] if compare else None)
+    idle = bench._pattern.idle
+    bench.drivers.append(Sublayer(bench, idle, None if eager else inner))
+    return [inner, bench.expect("y", CASE.words["y"] if compare else None)]
+
+
+@cocotb.test()
+@cocotb.parametrize(pattern=CASE.patterns, eager=[False, True])
+async def sums(dut: Any, pattern: str, eager: bool) -> None:
+    """After a run that a reset cut short while a token was inside, all sums are exact and in order."""
+    bench = Testbench(dut, pattern)
+    for after in (3, 11, 2 * CASE.beats + 4):
+        add(bench, eager, compare=False)
+        await bench.interrupt(after)
+    inner, y = add(bench, eager, compare=True)
+    await bench.reset()
+    checker = cocotb.start_soon(check_order(dut))
+    await bench.run()
+    checker.cancel()
+    if pattern == "none":
+        for monitor in (inner, y):
+            first, last = monitor.cycles[0], monitor.cycles[CASE.beats - 1]
+            assert last - first == CASE.beats - 1, f"{monitor.name}: {last - first + 1} clocks for {CASE.beats} beats"

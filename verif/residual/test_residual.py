@@ -1,0 +1,46 @@
+"""Starts the testbench of the skip connection on every shape."""
+
+import random
+
+import numpy as np
+import pytest
+from bench.case import pack
+from bench.check import convert
+from bench.runner import simulate
+from bench.stalls import STALL_PATTERNS
+from embedding.shapes import SHAPES, beats, make_plan, word
+
+from hc1gen.golden.arith import Meter
+from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.residual import Residual
+from hc1gen.rtl.types import tag as tag_layout
+from hc1gen.rtl.types import tagged
+
+TOKENS = 25
+
+
+def words(plan: Plan) -> dict[str, list[int]]:
+    """Words of every stream, for tokens whose sums saturate at both ends, at one or at none."""
+    bits, hidden = plan.n.residual_bits, plan.n.model.hidden
+    rng, tags = np.random.default_rng(plan.lanes), random.Random(plan.lanes)
+    layout = tagged(plan.position_bits, plan.lanes, bits)
+    found: dict[str, list[int]] = {"x": [], "inner": [], "back": [], "y": [], "tags": []}
+    for _ in range(TOKENS):
+        spread = 1 << (bits - 1 if rng.random() < 0.5 else bits - 2)
+        x, back = rng.integers(-spread, spread, (2, hidden))
+        total = Meter().saturate("residual", x + back, bits)
+        tag = {"position": tags.getrandbits(plan.position_bits), "sequence": tags.getrandbits(1)}
+        tag |= {"epoch": tags.getrandbits(4), "predict": tags.getrandbits(1)}
+        found["tags"].append(word(tag_layout(plan.position_bits), tag))
+        for name, vector in (("x", x), ("inner", x), ("back", back), ("y", total)):
+            for beat in beats(vector, plan.residual, plan.lanes):
+                whole = name in ("x", "y")
+                found[name].append(word(layout, {"lanes": beat, "tag": tag}) if whole else pack(beat, bits))
+    return found
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (7, 7, 37), (5, 20, 37)])
+def test_sum_with_the_sublayer(shape):
+    plan = make_plan(*shape)
+    case = {"words": words(plan), "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS)}
+    simulate("residual", [convert(Residual(plan), "residual")], "residual", "residual.bench_residual", case=case)
