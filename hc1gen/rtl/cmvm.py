@@ -64,7 +64,7 @@ class Cmvm(wiring.Component):
         m.d.comb += [
             self.x.ready.eq(~draining),
             self.step.eq(self.x.valid & ~draining),
-            self.first.eq(plane == 0),
+            self.first.eq(~plane.any()),
             self.last.eq(last_plane),
             self.plane.eq(self.x.payload.plane),
             self.read.eq(draining & (~self.y.valid | self.y.ready)),
