@@ -6,7 +6,26 @@ from amaranth.lib.wiring import In, Out
 
 from ..quant.tables import MANTISSA_BITS
 from .plan import Plan
-from .types import Lookup, Pipeline, bit_length, lanes, round_shift
+from .types import Lookup, Pipeline, bit_length, lanes, named, round_shift
+
+
+def heads_needed(plan: Plan, beat: int) -> int:
+    """Heads of a word that must be known before this beat of it."""
+    elements = plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim
+    return (min((beat + 1) * plan.lanes, elements) - 1) // plan.n.model.head_dim + 1
+
+
+def word_beats(plan: Plan) -> int:
+    """Beats of y that hold the contexts of one word."""
+    return -(-plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim // plan.lanes)
+
+
+def normaliser_clocks(plan: Plan) -> int:
+    """Clocks from the first of `active` to that of `done`, both included, where y does not stall."""
+    clock = 0
+    for beat in range(word_beats(plan)):
+        clock = max(clock + 1, heads_needed(plan, beat) + 2)
+    return clock
 
 
 class Normaliser(wiring.Component):
@@ -17,14 +36,16 @@ class Normaliser(wiring.Component):
     empty: no beat is left inside, or the last one leaves in this clock.
 
     One reciprocal unit serves a head per clock (head h is known 2 + h clocks after `active` rises), one multiplier per
-    lane a beat per clock, 2 clocks of latency; a beat waits for its heads.
+    lane a beat per clock, LATENCY clocks behind; a beat waits for its heads.
     """
+
+    LATENCY = 2
 
     def __init__(self, plan: Plan):
         self.plan, self.n = plan, plan.n
         self.heads = plan.kv_heads_per_clock * plan.group
         self.elements = self.heads * plan.n.model.head_dim
-        self.beats = -(-self.elements // plan.lanes)
+        self.beats = word_beats(plan)
         super().__init__(
             {
                 "active": In(1),
@@ -40,15 +61,15 @@ class Normaliser(wiring.Component):
     @property
     def excess(self) -> range:
         """Place of Z's leading one above the lowest possible: the largest probability, all ones, is part of Z."""
-        return range(self.n.exp_sum_bits - self.n.config.prob_bits + 1)
+        return range(max(self.n.exp_sum_bits - self.n.config.prob_bits + 1, 2))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         known, reciprocals, excesses = self._reciprocals(m)
         beat = Signal(range(max(self.beats, 2)))
         source = stream.Signature(0).create()
-        pipeline = Pipeline(m, source, self.y, depth=2)
-        needed = Array(self._head(min((b + 1) * self.plan.lanes, self.elements) - 1) + 1 for b in range(self.beats))
+        pipeline = Pipeline(m, source, self.y, depth=self.LATENCY)
+        needed = Array(heads_needed(self.plan, b) for b in range(self.beats))
         last = beat == self.beats - 1
         m.d.comb += [
             source.valid.eq(self.active & (known >= needed[beat])),
@@ -57,8 +78,13 @@ class Normaliser(wiring.Component):
         ]
         with m.If(source.valid & source.ready):
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        shared: dict[tuple[int, ...], tuple[Value, Signal]] = {}
         for lane in range(min(self.plan.lanes, self.elements)):
-            self._lane(m, lane, beat, pipeline.go, reciprocals, excesses)
+            elements = range(lane, self.elements, self.plan.lanes)
+            heads = tuple(self._head(e) for e in elements)
+            if heads not in shared:
+                shared[heads] = self._factor(m, heads, beat, pipeline.go, reciprocals, excesses)
+            self._lane(m, lane, elements, beat, pipeline.go, *shared[heads])
         return m
 
     def _head(self, element: int) -> int:
@@ -96,29 +122,32 @@ class Normaliser(wiring.Component):
             m.d.sync += [head.eq(0), known.eq(0)]
         return known, [r for r, _ in registers], [e for _, e in registers]
 
+    def _factor(
+        self, m: Module, heads: tuple[int, ...], beat: Signal, go: Signal, reciprocals: list[Signal],
+        excesses: list[Signal],
+    ) -> tuple[Value, Signal]:  # fmt: skip
+        """What the lanes with these heads, one for each beat, have in common: the shift now, 1/Z a clock later."""
+        factor = Signal(self.n.config.recip_bits, name=f"factor{'_'.join(map(str, heads))}", reset_less=True)
+        with m.If(go):
+            m.d.sync += factor.eq(_choose([reciprocals[h] for h in heads], beat))
+        return named(m, _choose([excesses[h] for h in heads], beat), f"shift{'_'.join(map(str, heads))}"), factor
+
     def _lane(
-        self, m: Module, lane: int, beat: Signal, go: Signal, reciprocals: list[Signal], excesses: list[Signal]
+        self, m: Module, lane: int, elements: range, beat: Signal, go: Signal, shift: Value, factor: Signal
     ) -> None:
         """Choose by beat, align to Z's leading one; register; multiply by 1/Z; register."""
         n, c = self.n, self.n.config
-        elements = range(lane, self.elements, self.plan.lanes)
-        heads = [self._head(e) for e in elements]
         chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
         aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
-        factor = Signal(c.recip_bits, name=f"factor{lane}", reset_less=True)
         y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
         m.d.comb += [
             chosen.eq(Mux(self._padding(elements, beat), 0, _choose([self.sums[e] for e in elements], beat))),
             self.y.payload[lane].eq(y),
         ]
-        shift = _choose([excesses[h] for h in heads], beat)
         with m.If(go):
-            m.d.sync += [
-                aligned.eq(round_shift(chosen << n.context_guard + 1 >> c.prob_bits, 0)
-                           if False else ((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1),
-                factor.eq(_choose([reciprocals[h] for h in heads], beat)),
-                y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac)),
-            ]  # fmt: skip
+            # round_shift by the place of the leading one, its lowest possible place being a matter of wires
+            m.d.sync += aligned.eq(((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
+            m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac))
 
     def _padding(self, elements: range, beat: Signal) -> Value:
         """High where the lane's element of this beat is none or belongs to a padding head."""

@@ -114,10 +114,10 @@ class Head(wiring.Component):
         fraction = Signal(unsigned(c.score_frac), reset_less=True)
         p = Signal(unsigned(c.prob_bits), reset_less=True)
         m.d.comb += [below.eq(largest - self.stored), exp2.x.eq(fraction)]
+        far, limit = below[c.score_frac :], c.prob_bits + 1
         with m.If(self.steps.distance):
-            far = below[c.score_frac :]
             m.d.sync += fraction.eq(below[: c.score_frac])
-            m.d.sync += whole.eq(Mux(far > c.prob_bits + 1, c.prob_bits + 1, far))
+            m.d.sync += whole.eq(Mux(far > limit, limit, far) if limit >> len(far) == 0 else far)
         with m.If(self.steps.weigh):
             m.d.sync += p.eq(round_shift(exp2.y, whole))
         return p

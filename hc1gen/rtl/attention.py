@@ -1,0 +1,144 @@
+"""Attention of one layer: KV cache, scores, softmax and the weighted sum of values, for one token at a time."""
+
+from amaranth.hdl import Array, Cat, ClockSignal, Instance, Module, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .attention_control import AttentionControl
+from .attention_head import Head, score_bits
+from .attention_normaliser import Normaliser, normaliser_clocks
+from .memory import memory_module
+from .plan import Plan
+from .types import lanes
+
+KV_CACHE = "kv_cache"
+SCORE_BUFFER = "score_buffer"
+
+
+def memories(plan: Plan) -> dict[str, str]:
+    """Name and Verilog of the modules that `Attention` instantiates."""
+    c, model = plan.n.config, plan.n.model
+    word = plan.kv_heads_per_clock * model.head_dim * c.kv_bits
+    scores = plan.kv_heads_per_clock * plan.group * score_bits(plan.n)
+    return {
+        KV_CACHE: memory_module(KV_CACHE, plan.n.context * plan.kv_words * 2, word, "Keys and values of a layer"),
+        SCORE_BUFFER: memory_module(SCORE_BUFFER, plan.n.context, scores, "Scores of a token, one word per position"),
+    }
+
+
+def latency(plan: Plan, position: int) -> int:
+    """Clocks from the transfer of a token's last beat of x to that of its last beat of y, where nothing stalls."""
+    passes = 2 * (position + 1) + AttentionControl.PASS_CLOCKS
+    return plan.kv_words * (passes + normaliser_clocks(plan)) + Normaliser.LATENCY
+
+
+class Attention(wiring.Component):
+    """`golden.attention.attend` for one token at a time, over the positions 0..position in the KV cache.
+
+    position: stands from the token's first beat of x until its last beat of y has left. x: K, V and Q after RoPE in
+    `plan.keys`, `plan.values`, `plan.queries` order, each element in the low bits of its lane. y: contexts in
+    `plan.contexts` order, padding lanes 0. The token's K and V are written at `position`; positions above it are not
+    read, so going back to an earlier position needs nothing but its number.
+
+    `latency` tells the clocks from the last beat of x to the last of y; x is not ready before y is empty.
+    A reset leaves the memories as they are.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        c = plan.n.config
+        super().__init__(
+            {
+                "position": In(plan.position_bits),
+                "x": In(stream.Signature(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
+                "y": Out(stream.Signature(lanes(plan.lanes, plan.n.context_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.control = control = AttentionControl(self.plan)
+        m.submodules.normaliser = normaliser = Normaliser(self.plan)
+        m.d.comb += [
+            control.position.eq(self.position),
+            control.x_valid.eq(self.x.valid),
+            self.x.ready.eq(control.x_ready),
+            control.done.eq(normaliser.done),
+            control.empty.eq(normaliser.empty),
+            normaliser.active.eq(control.active),
+            normaliser.last_word.eq(control.last_word),
+        ]
+        wiring.connect(m, wiring.flipped(self.y), normaliser.y)
+        word = self._kv_cache(m, control)
+        queries = self._queries(m, control)
+        self._heads(m, control, normaliser, queries, word)
+        return m
+
+    def _kv_cache(self, m: Module, control: AttentionControl) -> Signal:
+        """The word read last. A word is written with its last beat, the beats before it wait in a register."""
+        bits = self.plan.n.config.kv_bits
+        width = self.plan.kv_heads_per_clock * self.plan.n.model.head_dim * bits
+        beat = Cat(self.x.payload[lane][:bits] for lane in range(self.plan.pair_lanes))
+        whole_word: Value = beat
+        if control.kv_beats > 1:
+            waiting = Signal((control.kv_beats - 1) * len(beat), name="kv_waiting", reset_less=True)
+            whole_word = Cat(waiting, beat)
+            with m.If(control.kv_shift):
+                m.d.sync += waiting.eq(whole_word[len(beat) :])
+        data = Signal(width, name="kv_word")
+        m.submodules.kv_cache = Instance(
+            KV_CACHE,
+            i_clk=ClockSignal(),
+            i_write_en=control.kv_write,
+            i_write_addr=control.kv_write_address,
+            i_write_data=whole_word[:width],
+            i_read_en=control.kv_read,
+            i_read_addr=control.kv_read_address,
+            o_read_data=data,
+        )
+        return data
+
+    def _queries(self, m: Module, control: AttentionControl) -> list[Value]:
+        """The queries of the word that is worked on, by query head and element; all of the token's are kept."""
+        bits, per_beat = self.plan.n.config.query_bits, self.plan.pair_lanes
+        count = self.plan.kv_heads_per_clock * self.plan.group * self.plan.n.model.head_dim
+        words = []
+        for word in range(self.plan.kv_words):
+            kept = [Signal(signed(bits), name=f"query{word}_{i}", reset_less=True) for i in range(count)]
+            for beat in range(control.query_beats):
+                with m.If(control.query_write & (control.word == word) & (control.beat == beat)):
+                    for lane, query in enumerate(kept[beat * per_beat : (beat + 1) * per_beat]):
+                        m.d.sync += query.eq(self.x.payload[lane])
+            words.append(kept)
+        if len(words) == 1:
+            return list(words[0])
+        return [Array(choices)[control.word] for choices in zip(*words, strict=True)]
+
+    def _heads(
+        self, m: Module, control: AttentionControl, normaliser: Normaliser, queries: list[Value], word: Signal
+    ) -> None:
+        """The query heads of a word, and the score buffer between their two passes."""
+        n, group = self.plan.n, self.plan.group
+        d = n.model.head_dim
+        heads = [Head(n) for _ in range(self.plan.kv_heads_per_clock * group)]
+        scores = Signal(len(heads) * score_bits(n))
+        for i, head in enumerate(heads):
+            m.submodules[f"head{i}"] = head
+            m.d.comb += [
+                head.steps.eq(control.steps),
+                head.query.eq(Cat(queries[i * d : (i + 1) * d])),
+                head.word.eq(word.word_select(i // group, d * n.config.kv_bits)),
+                head.stored.eq(scores.word_select(i, score_bits(n)).as_signed()),
+                normaliser.totals[i].eq(head.total),
+                Cat(normaliser.sums[i * d + element] for element in range(d)).eq(head.sums),
+            ]
+        m.submodules.score_buffer = Instance(
+            SCORE_BUFFER,
+            i_clk=ClockSignal(),
+            i_write_en=control.steps.score,
+            i_write_addr=control.score_address,
+            i_write_data=Cat(head.score for head in heads),
+            i_read_en=control.score_read,
+            i_read_addr=control.score_address,
+            o_read_data=scores,
+        )
