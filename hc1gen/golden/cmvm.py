@@ -5,8 +5,8 @@ import numpy as np
 from ..quant.quantized import Matrix
 from .arith import Meter, matmul, round_shift
 
-SHIFT_LIMIT = 40
-"""Shifts beyond this give the same result (0): accumulator times mantissa is below 2**39."""
+SHIFT_LIMIT = 60
+"""Shifts beyond this give the same result (0): accumulator times mantissa is below 2**59."""
 
 
 def requantize(
