@@ -1,0 +1,1 @@
+"""Testbench of block floating point, with and without a factor."""

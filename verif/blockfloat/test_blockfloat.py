@@ -1,0 +1,80 @@
+"""Bit-planes and exponents are the golden model's, vector behind vector."""
+
+import numpy as np
+import pytest
+from bench.case import pack
+from bench.stalls import STALL_PATTERNS
+from cmvm.together import Run, check_together
+
+from hc1gen.golden.blockfloat import block_float
+from hc1gen.rtl.blockfloat import BlockFloat
+from hc1gen.rtl.cmvm import EXPONENT_BITS
+
+K_BITS = 4
+
+
+def special_vectors(in_bits: int, size: int, act_bits: int) -> list[np.ndarray]:
+    """Zero, one element, both ends, magnitudes at each power of two, and roundings that reach the largest mantissa."""
+    top = 1 << (in_bits - 1)
+    last, found = size - 1, [np.zeros(size, np.int64)]
+    for place, value in ((0, 1), (last, -1), (0, -top), (last, top - 1), (last // 2, -top)):
+        found.append(np.zeros(size, np.int64))
+        found[-1][place] = value
+    found += [np.full(size, -top), np.full(size, top - 1), np.zeros(size, np.int64)]
+    for bits in range(act_bits - 2, in_bits):
+        for value in ((1 << bits) - 1, -((1 << bits) - 1), -(1 << bits), (1 << bits) - 2):
+            found.append(np.resize(np.array([0, value, 1]), size))
+    return [np.clip(v, -top, top - 1) for v in found]
+
+
+def random_vectors(in_bits: int, size: int, number: int) -> list[np.ndarray]:
+    """Vectors of every magnitude: the largest element's place and size vary."""
+    rng = np.random.default_rng(size)
+    top = 1 << (in_bits - 1)
+    scale = 2.0 ** rng.uniform(0, in_bits - 1, number)
+    return list(np.clip(np.round(rng.normal(size=(number, size)) * scale[:, None]), -top, top - 1).astype(np.int64))
+
+
+def planes(mantissas: np.ndarray, exponent: int, act_bits: int) -> list[int]:
+    tail = pack([exponent], EXPONENT_BITS) << len(mantissas)
+    return [pack(mantissas >> b & 1, 1) | tail for b in range(act_bits)]
+
+
+def run(in_bits: int, count: int, beats: int, act_bits: int = 8, factor_bits: int = 0) -> Run:
+    """Special and random vectors; the factors, where there are any, have both ends among them."""
+    size = count * beats
+    vectors = special_vectors(in_bits, size, act_bits) + random_vectors(in_bits, size, 25)
+    rng = np.random.default_rng(count)
+    inputs: dict[str, list[int]] = {"x": [], "factor": []}
+    found = []
+    for number, x in enumerate(vectors):
+        k, factor = 0, None
+        if factor_bits:
+            top = (1 << factor_bits) - 1
+            k, mantissa = (
+                int(rng.integers(0, 1 << K_BITS)),
+                [top, (top >> 1) + 1, int(rng.integers(1, top))][number % 3],
+            )
+            factor = np.array([mantissa])
+            inputs["factor"].append(mantissa | k << factor_bits)
+        mantissas, shift = block_float(x[None], act_bits, factor)
+        inputs["x"] += [pack(beat, in_bits) for beat in x.reshape(beats, count)]
+        found += planes(mantissas[0], int(shift[0]) - k, act_bits)
+    if not factor_bits:
+        del inputs["factor"]
+    return Run(BlockFloat(in_bits, count, beats, act_bits, factor_bits, K_BITS), inputs, {"y": found})
+
+
+@pytest.mark.parametrize("factor_bits", [0, 12])
+def test_block_float(factor_bits):
+    runs = {
+        "model": run(16, 4, 4, factor_bits=factor_bits),
+        "odd": run(15, 3, 5, factor_bits=factor_bits),
+        "one_beat": run(15, 5, 1, factor_bits=factor_bits),
+        "one_lane": run(16, 1, 6, factor_bits=factor_bits),
+        "one_element": run(12, 1, 1, factor_bits=factor_bits),
+        "narrow": run(10, 2, 2, 4, factor_bits),
+        "wide": run(16, 2, 3, 12, factor_bits),
+        "narrower_than_mantissas": run(6, 2, 2, 8, factor_bits),
+    }
+    check_together("blockfloat", runs, STALL_PATTERNS)

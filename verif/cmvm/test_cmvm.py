@@ -1,0 +1,100 @@
+"""A tile and its controller give the golden matrix-vector product, whatever the weights, the orders and the inputs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bench.stalls import STALL_PATTERNS
+
+from cmvm.unit import check_tiles, make_tile, one_hot, steepest
+from hc1gen.errors import InputError
+from hc1gen.golden.arith import matmul
+from hc1gen.rtl.tile import Tile, tile_module
+
+Case = tuple[Tile, np.ndarray]
+
+EXTREMES = np.array(
+    [[-4] * 16, [3] * 16, [-4, 3] * 8, [3, -4] * 8, [-1] * 16, [1] * 16, [0] * 16, [-4] * 8 + [3] * 8, [0] * 15 + [-4]]
+)
+"""Rows of one weight, of the two extremes in turn, of nothing."""
+
+
+def random_weights(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-4, 4, (rows, columns))
+
+
+def random_vectors(count: int, width: int, act_bits: int = 8) -> np.ndarray:
+    low = -(1 << (act_bits - 1))
+    return np.random.default_rng(3).integers(low, -low, (count, width))
+
+
+def every_weight() -> Case:
+    """One-hot inputs, which give every weight back; a row and a column are zero."""
+    weights = random_weights(11, 20)
+    weights[4] = 0
+    weights[:, 7] = 0
+    weights[0, :8] = np.arange(-4, 4)
+    vectors = one_hot(20, (1, -1, 127, -127))
+    assert (matmul(vectors[:20], weights.T) == weights.T).all()
+    return make_tile(weights, lanes=4), vectors
+
+
+def permuted_stack() -> Case:
+    """Three matrices in one tile; rows and columns permuted, with padding at both ends and between."""
+    rng = np.random.default_rng(4)
+    parts = [random_weights(r, 13, seed) for seed, r in enumerate((6, 1, 5))]
+    rows: list[int | None] = [*map(int, rng.permutation(12))]
+    columns: list[int | None] = [*map(int, rng.permutation(13))]
+    for place in (9, 3, 0):
+        rows.insert(place, None)
+        columns.insert(place, None)
+    tile = make_tile(*parts, lanes=4, rows=rows, columns=[*columns, None])
+    return tile, np.concatenate([one_hot(13, (1, -128)), random_vectors(40, 13)])
+
+
+def thin(rows: int, columns: int, lanes: int) -> Case:
+    weights = np.resize(np.array([-4, 3, 1, 0, -2, 2, -3]), (rows, columns))
+    vectors = np.concatenate([one_hot(columns, (1, -1)), random_vectors(10, columns)])
+    return make_tile(weights, lanes=lanes), vectors
+
+
+def wide() -> Case:
+    """As wide as the default model's down projection."""
+    weights = random_weights(12, 172)
+    vectors = np.concatenate([one_hot(172, (1,)), random_vectors(20, 172), steepest(weights[:2], 8)])
+    return make_tile(weights, lanes=8), vectors
+
+
+def test_products_under_all_stalls(tmp_path):
+    cases = {
+        "stack": permuted_stack(),
+        "row": thin(1, 9, 1),
+        "wide_beat": thin(1, 9, 3),
+        "column": thin(7, 1, 2),
+        "one": thin(1, 1, 1),
+        "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
+    }
+    check_tiles(cases, tmp_path, STALL_PATTERNS)
+
+
+def test_every_weight_and_every_bound(tmp_path):
+    """One-hot inputs; rows of extremes under inputs that reach the bounds of every partial sum; a wide matrix."""
+    cases = {"weights": every_weight(), "wide": wide()}
+    for act_bits in (4, 8, 12):
+        tile = make_tile(EXTREMES, lanes=9, act_bits=act_bits)
+        vectors = np.concatenate([steepest(EXTREMES, act_bits), random_vectors(20, 16, act_bits)])
+        cases[f"bounds{act_bits}"] = tile, vectors
+    check_tiles(cases, tmp_path, ["none"])
+
+
+@pytest.mark.parametrize("weight", [-4, -1, 1, 3])
+@pytest.mark.parametrize("width", [1, 2, 3, 16, 31, 172])
+def test_accumulator_holds_the_largest_product(weight, width):
+    tile = make_tile(np.full((1, width), weight), lanes=1)
+    assert 1 << (tile.acc_bits - 1) > 128 * width * abs(weight)
+
+
+def test_shift_out_of_range_is_refused():
+    tile = replace(make_tile(np.ones((2, 3)), lanes=1), shift=np.array([5, -128]))
+    with pytest.raises(InputError, match="tile: a row needs a shift of 128: its scale is out of any range"):
+        list(tile_module(tile, tile.acc_bits, 10))

@@ -1,0 +1,136 @@
+"""A tile with its controller as one design, and the words that go into it and come out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from amaranth.hdl import Array, ClockSignal, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from bench.case import pack
+
+from cmvm.together import Run, Words, check_together
+from hc1gen.golden.arith import matmul
+from hc1gen.quant.quantized import Matrix
+from hc1gen.rtl.cmvm import EXPONENT_BITS, Cmvm, accumulator_layout, plane_layout
+from hc1gen.rtl.plan import Order
+from hc1gen.rtl.tile import SHIFT_BITS, Tile, tile_module
+from hc1gen.rtl.types import stream_of
+
+SCALE_BITS = 10
+
+
+def make_tile(
+    *weights: np.ndarray, lanes: int, rows: Order | None = None, columns: Order | None = None, act_bits: int = 8
+) -> Tile:
+    """A tile of these integer matrices stacked, scales and shifts random; orders default to the natural ones."""
+    rng = np.random.default_rng(sum(w.size for w in weights))
+    matrices = []
+    for index, w in enumerate(weights):
+        mantissa = rng.integers(1 << (SCALE_BITS - 1), 1 << SCALE_BITS, len(w))
+        mantissa[-1] = (1 << SCALE_BITS) - 1
+        matrices.append(Matrix(f"matrix{index}", w.astype(np.int8), np.ones(len(w)), mantissa, np.zeros(len(w))))
+    count, width = sum(len(w) for w in weights), weights[0].shape[1]
+    shift = rng.integers(-127, 128, count)
+    shift[[0, -1]] = 127, -127
+    rows = list(range(count)) if rows is None else rows
+    rows = rows + [None] * (-len(rows) % lanes)
+    columns = list(range(width)) if columns is None else columns
+    return Tile("tile", tuple(matrices), shift, rows, columns, lanes, act_bits)
+
+
+class Unit(wiring.Component):
+    """`Cmvm` and the tile it drives, or the one of `variants` tiles (`tile_0`, `tile_1`, ...) that `select` names."""
+
+    def __init__(self, tile: Tile, variants: int = 0):
+        self.tile, self.variants = tile, variants
+        ports = {
+            "x": In(stream_of(plane_layout(len(tile.columns)))),
+            "y": Out(stream_of(accumulator_layout(tile.lanes, tile.acc_bits, SCALE_BITS))),
+        }
+        super().__init__(ports | ({"select": In(range(variants))} if variants else {}))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        t = self.tile
+        m.submodules.control = c = Cmvm(len(t.columns), t.beats, t.lanes, t.acc_bits, SCALE_BITS, t.act_bits)
+        names = [f"{t.name}_{i}" for i in range(self.variants)] or [t.name]
+        outputs = [self._tile(m, name, c) for name in names]
+        for port in ("acc", "mantissa", "shift"):
+            signals = [o[port] for o in outputs]
+            m.d.comb += getattr(c, port).eq(Array(signals)[self.select] if self.variants else signals[0])
+        wiring.connect(m, wiring.flipped(self.x), c.x)
+        wiring.connect(m, c.y, wiring.flipped(self.y))
+        return m
+
+    def _tile(self, m: Module, name: str, c: Cmvm) -> dict[str, Signal]:
+        found = {port: Signal.like(getattr(c, port), name=f"{name}_{port}") for port in ("acc", "mantissa", "shift")}
+        m.submodules[name] = Instance(
+            name, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane, i_read=c.read,
+            i_beat=c.beat, o_acc=found["acc"], o_mantissa=found["mantissa"], o_shift=found["shift"],
+        )  # fmt: skip
+        return found
+
+
+def text_of(tile: Tile) -> str:
+    return "\n".join(tile_module(tile, tile.acc_bits, SCALE_BITS)) + "\n"
+
+
+def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
+    """Vectors [T, N] as words; padding lanes hold noise."""
+    rng = np.random.default_rng(1)
+    words = []
+    for x, exponent in zip(vectors, exponents, strict=True):
+        slots = np.array([rng.integers(-128, 128) if c is None else x[c] for c in tile.columns])
+        for b in range(tile.act_bits):
+            plane = pack(slots >> b & 1, 1)
+            words.append(plane | pack([exponent], EXPONENT_BITS) << len(slots))
+    return words
+
+
+def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
+    """The words that must come out: the golden product, row by row, with each row's scale."""
+    found = []
+    for y, exponent in zip(matmul(vectors, tile.weights.T), exponents, strict=True):
+        for first in range(0, len(tile.rows), tile.lanes):
+            beat = tile.rows[first : first + tile.lanes]
+            fields = [
+                ([0 if r is None else y[r] for r in beat], tile.acc_bits),
+                ([0 if r is None else tile.mantissa[r] for r in beat], SCALE_BITS),
+                ([0 if r is None else tile.shift[r] for r in beat], SHIFT_BITS),
+                ([exponent], EXPONENT_BITS),
+            ]
+            word = offset = 0
+            for lanes, width in fields:
+                word |= pack(lanes, width) << offset
+                offset += len(lanes) * width
+            found.append(word)
+    return found
+
+
+def words_of(tile: Tile, vectors: np.ndarray) -> tuple[Words, Words]:
+    """What goes into the tile's `Unit`, and what it must make of it."""
+    exponents = np.random.default_rng(2).integers(-128, 128, len(vectors))
+    return {"x": planes(tile, vectors, exponents)}, {"y": accumulators(tile, vectors, exponents)}
+
+
+def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:
+    """Raise AssertionError unless every tile gives the golden products of its vectors."""
+    named = {name: (replace(tile, name=f"tile_{name}"), vectors) for name, (tile, vectors) in runs.items()}
+    source = folder / "tiles.sv"
+    source.write_text("".join(text_of(tile) for tile, _ in named.values()))
+    units = {name: Run(Unit(tile), *words_of(tile, vectors)) for name, (tile, vectors) in named.items()}
+    check_together("cmvm", units, patterns, [source])
+
+
+def one_hot(width: int, values: Iterable[int]) -> np.ndarray:
+    """Every value in every position, all others zero: the products are the weights themselves."""
+    return np.concatenate([value * np.eye(width, dtype=np.int64) for value in values])
+
+
+def steepest(weights: np.ndarray, act_bits: int) -> np.ndarray:
+    """Inputs that drive partial sums to their bounds: every pair of values, chosen by the sign of the weight."""
+    top = (1 << (act_bits - 1)) - 1
+    values = (top, -top, -top - 1, -1, 0)
+    return np.concatenate([np.where(weights < 0, a, b) for a in values for b in values])

@@ -1,0 +1,1 @@
+"""Testbench of RMSNorm and its table of gains."""

@@ -1,0 +1,1 @@
+"""Testbench of rotary position embedding."""
