@@ -15,8 +15,8 @@ def bit_length(x: np.ndarray) -> np.ndarray:
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Exact integer product. Computed in float64, which holds every sum below 2**53 exactly, in any order."""
-    return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    """Exact product of integers, `b` given as float64, which holds every sum below 2**53 exactly, in any order."""
+    return (a.astype(np.float64) @ b).astype(np.int64)
 
 
 class Meter:

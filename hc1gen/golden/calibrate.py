@@ -19,7 +19,7 @@ def sample_text(golden: GoldenModel, count: int, progress: Callable[[int], None]
     No data is needed, and the arithmetic is the chip's own, so that every machine sees the same text.
     """
     random = np.random.default_rng(SEED)
-    config = golden.model.ir.config
+    config = golden.model.model
     start = config.bos if config.bos is not None else 0
     frac = golden.n.formats.logit_frac
     session, token = golden.session(), start
@@ -38,7 +38,7 @@ def calibrate(
     progress: Callable[[int], None] | None = None,
 ) -> QuantizedModel:  # fmt: skip
     """`model` with the formats that fit it, from `text` (token windows, each at most `context` long) or its own."""
-    shape = model.ir.config
+    shape = model.model
     wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
     meter = Meter(keep_peaks=True)
     golden = GoldenModel(model.with_formats(widened(model.config), wide), context, meter)

@@ -30,7 +30,7 @@ def linear(
 ) -> np.ndarray:
     """Block floating point (mantissas [T, N], exponent [T]) through `matrix` → [T, R] of format (bits, out_frac)."""
     mantissas, exponent = x
-    accumulator = matmul(mantissas, matrix.weights.T)
+    accumulator = matmul(mantissas, matrix.columns)
     return requantize(accumulator, matrix.mantissa, matrix.shift(in_frac, out_frac), exponent, bits, meter, name)
 
 

@@ -64,7 +64,7 @@ class GoldenModel:
             logits = session.forward(np.array([token]))[-1]
 
     def _reason(self, token: int, count: int, length: int, limit: int) -> Reason:
-        if token in self.model.ir.config.eos:
+        if token in self.model.model.eos:
             return Reason.EOS
         if count == limit:
             return Reason.LIMIT
@@ -75,7 +75,7 @@ class Session:
     """One sequence: its KV cache and how far it is filled."""
 
     def __init__(self, golden: GoldenModel):
-        c = golden.model.ir.config
+        c = golden.model.model
         self.golden = golden
         self.length = 0
         shape = (c.layers, golden.context, c.kv_heads, c.head_dim)

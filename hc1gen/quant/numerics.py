@@ -88,14 +88,11 @@ class Numerics:
         return self.formats.score_raw_frac - self.config.score_frac
 
     @property
-    def score_raw_bits(self) -> int:
-        c = self.config
-        return c.query_bits + c.kv_bits - 1 + bits_for(self.model.head_dim - 1) + (self.model.head_dim == 1)
-
-    @property
     def score_bits(self) -> int:
-        """Width of a stored score: no saturation needed."""
-        return self.score_raw_bits - self.score_drop + (self.score_drop > 0)
+        """Width of a score: holds every sum of `head_dim` products, the one of all-lowest queries and keys included."""
+        peak = self.model.head_dim << (self.config.query_bits + self.config.kv_bits - 2)
+        drop, grow = max(self.score_drop, 0), max(-self.score_drop, 0)
+        return ((((peak << 1 >> drop) + 1) >> 1) << grow).bit_length() + 1
 
     @property
     def exp_sum_bits(self) -> int:

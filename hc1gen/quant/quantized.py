@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..frontend.model import LayerWeights, ModelIR
+from ..frontend.model import LayerWeights, ModelConfig, ModelIR
 from .config import Formats, NumericConfig
 from .grid import HIGH, LOW, mantissa_exponent, quantize_rows
 from .numerics import Numerics
@@ -38,7 +38,12 @@ class Matrix:
         """float32 [R, N]."""
         return (self.weights * self.scale[:, None]).astype(np.float32)
 
-    def shift(self, in_frac: int, out_frac: int) -> np.ndarray:
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """float64 [N, R], for exact products."""
+        return np.ascontiguousarray(self.weights.T, np.float64)
+
+    def shift(self, in_frac: int, out_frac: int | np.ndarray) -> np.ndarray:
         """Right shift [R] after `accumulator * mantissa`, for an input of exponent 0 (see `golden.cmvm.requantize`)."""
         return self.exponent + in_frac - out_frac
 
@@ -80,10 +85,13 @@ class QuantizedLayer:
 class QuantizedModel:
     """Everything that is hardwired, and the formats it is hardwired for.
 
-    embedding: int8 [V, D]; embedding_scale: int64 [V], in units of the residual stream's last bit.
+    name, sha256: of the checkpoint; embedding: int8 [V, D]; embedding_scale: int64 [V], in units of the residual
+    stream's last bit.
     """
 
-    ir: ModelIR
+    name: str
+    sha256: str
+    model: ModelConfig
     config: NumericConfig
     formats: Formats
     embedding: np.ndarray
@@ -93,7 +101,7 @@ class QuantizedModel:
     head: Matrix
 
     def numerics(self, context: int) -> Numerics:
-        return Numerics(self.config, self.formats, self.ir.config, context)
+        return Numerics(self.config, self.formats, self.model, context)
 
     @cached_property
     def matrices(self) -> tuple[Matrix, ...]:
@@ -114,27 +122,24 @@ class QuantizedModel:
         if (self.embedding_scale < 0).any():
             raise ValueError("embedding: a row scale is negative")
 
-    def dequantize(self) -> ModelIR:
-        """The float model with the same quantised weights: what the integer arithmetic is measured against."""
-        undo = np.sqrt(self.ir.config.head_dim) * np.log(2.0)
+    def dequantize(self, ir: ModelIR) -> ModelIR:
+        """The float model with the same quantised weights: what the integer arithmetic is measured against.
+
+        `ir` is the checkpoint this model was quantised from; norms are taken from it unrounded.
+        """
+        undo = np.sqrt(self.model.head_dim) * np.log(2.0)
         layers = tuple(
             LayerWeights(
                 input_norm=w.input_norm, q=(m.q.dequantize() * undo).astype(np.float32), k=m.k.dequantize(),
                 v=m.v.dequantize(), o=m.o.dequantize(), post_norm=w.post_norm, gate=m.gate.dequantize(),
                 up=m.up.dequantize(), down=m.down.dequantize(),
             )
-            for w, m in zip(self.ir.layers, self.layers, strict=True)
+            for w, m in zip(ir.layers, self.layers, strict=True)
         )  # fmt: skip
         head = self.head.dequantize()
-        rows = self.embedding_rows.dequantize()
-        return replace(self.ir, embedding=head if self.ir.config.tied else rows, layers=layers, head=head)
-
-    @cached_property
-    def embedding_rows(self) -> Matrix:
-        """The embedding as a matrix with its float scales."""
-        if self.ir.config.tied:
-            return self.head
-        return Matrix.quantize("model.embed_tokens.weight", self.ir.embedding, self.config.scale_bits)
+        scale = self.embedding_scale * 2.0**-self.config.residual_frac
+        embedding = head if self.model.tied else (self.embedding * scale[:, None]).astype(np.float32)
+        return replace(ir, embedding=embedding, layers=layers, head=head)
 
 
 def quantize(ir: ModelIR, config: NumericConfig, formats: Formats | None = None) -> QuantizedModel:
@@ -163,7 +168,7 @@ def quantize(ir: ModelIR, config: NumericConfig, formats: Formats | None = None)
     head = Matrix.quantize(head_name, ir.head, bits)
     rows = head if ir.config.tied else Matrix.quantize("model.embed_tokens.weight", ir.embedding, bits)
     return QuantizedModel(
-        ir, config, formats or Formats.wide(ir.config.layers, ir.config.kv_heads * ir.config.head_dim // 2),
+        ir.name, ir.sha256, ir.config, config, formats or Formats.wide(ir.config.layers, ir.config.kv_heads * ir.config.head_dim // 2),
         embedding=rows.weights,
         embedding_scale=np.floor(rows.scale * 2.0**config.residual_frac + 0.5).astype(np.int64),
         layers=tuple(layer(i, w) for i, w in enumerate(ir.layers)),

@@ -46,6 +46,9 @@ class Normaliser(wiring.Component):
         self.heads = plan.kv_heads_per_clock * plan.group
         self.elements = self.heads * plan.n.model.head_dim
         self.beats = word_beats(plan)
+        self._beat = Signal(range(max(self.beats, 2)), name="beat")
+        self._take = Signal(name="take")
+        self._multiply = Signal(name="multiply")
         super().__init__(
             {
                 "active": In(1),
@@ -66,25 +69,26 @@ class Normaliser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         known, reciprocals, excesses = self._reciprocals(m)
-        beat = Signal(range(max(self.beats, 2)))
         source = stream.Signature(0).create()
         pipeline = Pipeline(m, source, self.y, depth=self.LATENCY)
         needed = Array(heads_needed(self.plan, b) for b in range(self.beats))
-        last = beat == self.beats - 1
+        last = self._beat == self.beats - 1
         m.d.comb += [
-            source.valid.eq(self.active & (known >= needed[beat])),
-            self.done.eq(source.valid & source.ready & last),
+            source.valid.eq(self.active & (known >= needed[self._beat])),
+            self._take.eq(source.valid & source.ready),
+            self._multiply.eq(pipeline.valid[0] & pipeline.go),
+            self.done.eq(self._take & last),
             self.empty.eq(~pipeline.valid[0] & (~self.y.valid | self.y.ready)),
         ]
-        with m.If(source.valid & source.ready):
-            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        with m.If(self._take):
+            m.d.sync += self._beat.eq(Mux(last, 0, self._beat + 1))
         shared: dict[tuple[int, ...], tuple[Value, Signal]] = {}
         for lane in range(min(self.plan.lanes, self.elements)):
             elements = range(lane, self.elements, self.plan.lanes)
             heads = tuple(self._head(e) for e in elements)
             if heads not in shared:
-                shared[heads] = self._factor(m, heads, beat, pipeline.go, reciprocals, excesses)
-            self._lane(m, lane, elements, beat, pipeline.go, *shared[heads])
+                shared[heads] = self._factor(m, heads, reciprocals, excesses)
+            self._lane(m, lane, elements, *shared[heads])
         return m
 
     def _head(self, element: int) -> int:
@@ -123,42 +127,40 @@ class Normaliser(wiring.Component):
         return known, [r for r, _ in registers], [e for _, e in registers]
 
     def _factor(
-        self, m: Module, heads: tuple[int, ...], beat: Signal, go: Signal, reciprocals: list[Signal],
-        excesses: list[Signal],
-    ) -> tuple[Value, Signal]:  # fmt: skip
+        self, m: Module, heads: tuple[int, ...], reciprocals: list[Signal], excesses: list[Signal]
+    ) -> tuple[Value, Signal]:
         """What the lanes with these heads, one for each beat, have in common: the shift now, 1/Z a clock later."""
         factor = Signal(self.n.config.recip_bits, name=f"factor{'_'.join(map(str, heads))}", reset_less=True)
-        with m.If(go):
-            m.d.sync += factor.eq(_choose([reciprocals[h] for h in heads], beat))
-        return named(m, _choose([excesses[h] for h in heads], beat), f"shift{'_'.join(map(str, heads))}"), factor
+        with m.If(self._take):
+            m.d.sync += factor.eq(_choose([reciprocals[h] for h in heads], self._beat))
+        return named(m, _choose([excesses[h] for h in heads], self._beat), f"shift{'_'.join(map(str, heads))}"), factor
 
-    def _lane(
-        self, m: Module, lane: int, elements: range, beat: Signal, go: Signal, shift: Value, factor: Signal
-    ) -> None:
+    def _lane(self, m: Module, lane: int, elements: range, shift: Value, factor: Signal) -> None:
         """Choose by beat, align to Z's leading one; register; multiply by 1/Z; register."""
         n, c = self.n, self.n.config
         chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
         aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
         y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
         m.d.comb += [
-            chosen.eq(Mux(self._padding(elements, beat), 0, _choose([self.sums[e] for e in elements], beat))),
+            chosen.eq(Mux(self._padding(elements), 0, _choose([self.sums[e] for e in elements], self._beat))),
             self.y.payload[lane].eq(y),
         ]
-        with m.If(go):
+        with m.If(self._take):
             # round_shift by the place of the leading one, its lowest possible place being a matter of wires
             m.d.sync += aligned.eq(((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
+        with m.If(self._multiply):
             m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac))
 
-    def _padding(self, elements: range, beat: Signal) -> Value:
+    def _padding(self, elements: range) -> Value:
         """High where the lane's element of this beat is none or belongs to a padding head."""
         heads_left = self.n.model.kv_heads - (self.plan.kv_words - 1) * self.plan.kv_heads_per_clock
         tail = heads_left * self.plan.group * self.n.model.head_dim
         padding: Value = Const(0)
         if len(elements) < self.beats:
-            padding = padding | (beat == self.beats - 1)
+            padding = padding | (self._beat == self.beats - 1)
         for b, element in enumerate(elements):
             if element >= tail:
-                padding = padding | (self.last_word & (beat == b))
+                padding = padding | (self.last_word & (self._beat == b))
         return padding
 
 

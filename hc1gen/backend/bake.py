@@ -1,0 +1,204 @@
+"""Bake: from a quantised model to `rtl_out/<name>/`, whole or not at all, the same bytes for the same input."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["AMARANTH_USE_YOSYS"] = "builtin"  # the pinned one, whatever else is installed
+
+from amaranth.back import verilog
+from amaranth.lib import wiring
+
+from .. import __version__
+from ..errors import InputError, problem
+from ..frontend.model import FINAL_NORM, layer_tensor
+from ..quant import saved
+from ..quant.quantized import QuantizedModel
+from ..rtl.attention import memories
+from ..rtl.chip import Chip, Kind, chip_blocks, kind_of, tile_kinds, tiles
+from ..rtl.embedding import ROM, embedding_rom
+from ..rtl.layer import Layer
+from ..rtl.plan import Order, Plan
+from ..rtl.tile import Tile, gain_module, tile_module
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being written, how many modules are done, and how many there are."""
+
+MANIFEST = "manifest.json"
+MODEL = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+CLOCK_NS = 20.0
+"""Clock period the SDC asks for."""
+
+
+@dataclass(frozen=True)
+class VerilogModule:
+    """A file to be: path inside the design, and its lines as they are made."""
+
+    path: str
+    name: str
+    lines: Iterable[str]
+
+
+def bake(model: QuantizedModel, plan: Plan, out: Path, tokenizer: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Write the chip of `model` to folder `out` and return its manifest.
+
+    `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
+    where the plan does not fit the model or `out` cannot be used; an interrupted run leaves nothing behind.
+    """
+    plan.verify()
+    _check_target(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        manifest = _write(model, plan, work, tokenizer, progress or (lambda name, done, count: None))
+        _replace(work, out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def _check_target(out: Path) -> None:
+    """Raise unless `out` is free, or an earlier bake's, and can be written."""
+    todo = "choose another folder with -o"
+    if out.exists() and not out.is_dir():
+        raise InputError(out, problem("output", "a file", "a folder", todo))
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise InputError(out, problem("output", "a folder with other files", "a new or a baked one", todo))
+    parent = next(p for p in (out if out.is_dir() else out.parent, *out.parents) if p.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(out, problem("output", f"{parent} is read-only", "a folder that can be written", todo))
+
+
+def _replace(work: Path, out: Path) -> None:
+    """Put `work` in the place of `out`. Simulators built from the old chip stay: they are found by content."""
+    work.chmod(0o755)
+    if not out.exists():
+        work.rename(out)
+        return
+    if (out / "sim").is_dir():
+        (out / "sim").rename(work / "sim")
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+    out.rename(old / "out")
+    work.rename(out)
+    shutil.rmtree(old)
+
+
+def _write(model: QuantizedModel, plan: Plan, work: Path, tokenizer: Path, progress: Progress) -> dict[str, Any]:
+    kinds = tile_kinds(model, plan)
+    count = 5 * len(model.layers) + 7 * len(model.layers) + 40
+    digests, order = {}, []
+    for done, module in enumerate(modules(model, plan, kinds)):
+        progress(module.name, done, count)
+        digests[module.path] = _write_lines(work / module.path, module.lines)
+        order.append(module.path)
+    texts = {"filelist.f": "".join(f"{path}\n" for path in order), "chip.sdc": sdc(), "lint.vlt": WAIVERS}
+    for path, text in texts.items():
+        digests[path] = _write_lines(work / path, [text])
+    contents = {MODEL: saved.to_bytes(model), TOKENIZER: tokenizer.read_bytes()}
+    for path, content in contents.items():
+        (work / path).write_bytes(content)
+        digests[path] = hashlib.sha256(content).hexdigest()
+    manifest = describe(model, plan, kinds) | {"files": dict(sorted(digests.items()))}
+    (work / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    progress("done", count, count)
+    return manifest
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> str:
+    """Write a text as it comes; its SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for line in lines:
+            content = line.encode() if line.endswith("\n") else f"{line}\n".encode()
+            file.write(content)
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def modules(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterator[VerilogModule]:
+    """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
+    n, c = plan.n, plan.n.config
+    for tile in tiles(model, plan):
+        lines = tile_module(tile, kinds[kind_of(tile)].acc_bits, c.scale_bits)
+        yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, lines)
+    for name, tensor, gain in _gains(model):
+        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
+        yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
+    yield VerilogModule(f"rtl/tiles/{ROM}.sv", ROM, embedding_rom(ROM, model, plan))
+    for name, text in memories(plan).items():
+        yield VerilogModule(f"rtl/{name}.v", name, [text])
+    blocks = chip_blocks(model, plan)
+    for name, block in blocks.items():
+        yield _component(name, block)
+    for index in range(len(model.layers)):
+        yield _component(f"layer{index}", Layer(plan, blocks, index))
+    yield _component("chip", Chip(plan, blocks))
+
+
+def _component(name: str, component: wiring.Component) -> VerilogModule:
+    """An Amaranth component as one file, its purpose at the top."""
+    text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    purpose = (type(component).__doc__ or "").strip().splitlines()[0]
+    return VerilogModule(f"rtl/{name}.v", name, [f"// {name}: {purpose}", text])
+
+
+def _gains(model: QuantizedModel) -> Iterator[tuple[str, str, Any]]:
+    """(module, tensor, gains) of every norm."""
+    for i, layer in enumerate(model.layers):
+        yield f"layer{i}_attention_gain", layer_tensor(i, "input_norm"), layer.attention_gain.gain
+        yield f"layer{i}_mlp_gain", layer_tensor(i, "post_norm"), layer.mlp_gain.gain
+    yield "final_gain", FINAL_NORM, model.final_gain.gain
+
+
+def describe(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> dict[str, Any]:
+    """The manifest without the file digests: what was baked, from what, in which shape."""
+    return {
+        "format": 1,
+        "hc1gen": __version__,
+        "top": "chip",
+        "checkpoint": {"name": model.name, "sha256": model.sha256},
+        "model": asdict(model.model),
+        "numeric_config": asdict(model.config),
+        "formats": asdict(model.formats),
+        "context": plan.n.context,
+        "lanes": plan.lanes,
+        "kv_heads_per_clock": plan.kv_heads_per_clock,
+        "token_bits": plan.token_bits,
+        "kinds": {name: asdict(kind) for name, kind in kinds.items()},
+        "tiles": [_tile_entry(tile) for tile in tiles(model, plan)],
+    }
+
+
+def _tile_entry(tile: Tile) -> dict[str, Any]:
+    def lanes_of(order: Order) -> list[int]:
+        return [-1 if i is None else i for i in order]
+
+    return {
+        "module": tile.name,
+        "tensors": [m.name for m in tile.matrices],
+        "rows": lanes_of(tile.rows),
+        "columns": lanes_of(tile.columns),
+        "weights": int(tile.weights.size),
+        "zero_weights": int((tile.weights == 0).sum()),
+        "full_adders": tile.full_adders,
+    }
+
+
+def sdc() -> str:
+    """Timing constraints: one clock, inputs and outputs a fifth of a period from the pins."""
+    return f"""# Timing constraints of the chip.
+create_clock -name clk -period {CLOCK_NS:.1f} [get_ports clk]
+set_input_delay {CLOCK_NS / 5:.1f} -clock clk [all_inputs -no_clocks]
+set_output_delay {CLOCK_NS / 5:.1f} -clock clk [all_outputs]
+"""
+
+
+WAIVERS = "`verilator_config\n"
