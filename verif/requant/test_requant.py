@@ -1,5 +1,7 @@
 """Requantisation is the golden model's, for every shift, at both ends of every width."""
 
+from typing import Any
+
 import numpy as np
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
@@ -57,7 +59,12 @@ def run(acc_bits: int, scale_bits: int, out_bits: tuple[int, ...], beats: list[B
     sent, received = [], []
     for acc, mantissa, shift, exponent in beats:
         word = offset = 0
-        fields = [(acc, acc_bits), (mantissa, scale_bits), (shift, SHIFT_BITS), ([exponent], EXPONENT_BITS)]
+        fields: list[tuple[Any, int]] = [
+            (acc, acc_bits),
+            (mantissa, scale_bits),
+            (shift, SHIFT_BITS),
+            ([exponent], EXPONENT_BITS),
+        ]
         for lanes, width in fields:
             word |= pack(lanes, width) << offset
             offset += len(lanes) * width
