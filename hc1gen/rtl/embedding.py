@@ -88,8 +88,10 @@ class Embedding(wiring.Component):
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
 
-        weights = Signal(lanes(plan.lanes, WEIGHT_BITS))
-        held_scale, held_tag = Signal(self.scale_bits), Signal(tag_of)
+        weights = Signal(lanes(plan.lanes, WEIGHT_BITS), reset_less=True)
+        held_scale, held_tag = Signal(self.scale_bits, reset_less=True), Signal(tag_of, reset_less=True)
+        values = Signal(lanes(plan.lanes, plan.n.residual_bits), reset_less=True)
+        m.d.comb += self.y.p.lanes.eq(values)
         with m.If(pipeline.go & self.x.valid):
             m.d.sync += [
                 weights.as_value().eq(row.word_select(count, WEIGHT_BITS * plan.lanes)),
@@ -100,7 +102,7 @@ class Embedding(wiring.Component):
         with m.If(pipeline.go & pipeline.valid[0]):
             m.d.sync += self.y.p.tag.eq(held_tag)
             for i in range(plan.lanes):
-                m.d.sync += self.y.p.lanes[i].eq(multiples[weights[i].as_unsigned()])
+                m.d.sync += values[i].eq(multiples[weights[i].as_unsigned()])
         return m
 
     def _multiples(self, m: Module, scale: Value) -> Array:

@@ -47,17 +47,17 @@ class Argmax(wiring.Component):
         beat, last = counter(m, beats, step, "beat")
 
         # First stage: the best of a beat.
-        full, logit, token = Signal(), Signal(signed(bits)), Signal(plan.token_bits)
-        is_first, is_last = Signal(), Signal()
+        full, is_first, is_last = Signal(), Signal(reset_less=True), Signal(reset_less=True)
+        logit, token = Signal(signed(bits), reset_less=True), Signal(plan.token_bits, reset_less=True)
         best_lane = self._best_of_beat(m, last)
         with m.If(go):
             m.d.sync += full.eq(self.x.valid)
         with m.If(step):
             m.d.sync += [logit.eq(best_lane.logit), token.eq(beat * plan.lanes + best_lane.lane)]
-            m.d.sync += [is_first.eq(beat == 0), is_last.eq(last)]
+            m.d.sync += [is_first.eq(~beat.any()), is_last.eq(last)]
 
         # Second stage: the best so far. A later beat must be strictly better.
-        best = Signal(signed(bits))
+        best = Signal(signed(bits), reset_less=True)
         with m.If(go):
             m.d.sync += self.y.valid.eq(full & is_last)
         with m.If(go & full & (is_first | (logit > best))):

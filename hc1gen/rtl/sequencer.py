@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,7 +65,7 @@ class Sequencer(wiring.Component):
         m = Module()
         length = Signal(range(self.plan.n.context + 1))  # tokens issued in this sequence
         epoch = Signal(EPOCH_BITS)
-        left = Signal(LIMIT_BITS)  # tokens that may still be generated, 0 if any number
+        left = Signal(LIMIT_BITS, reset_less=True)  # tokens that may still be generated, 0 if any number
         reason = self._reason(m, left, length)
         with m.If(self.out.ready):
             m.d.sync += self.out.valid.eq(0)
@@ -89,7 +89,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.sampled.ready.eq(stale | free)
                 m.d.comb += answer.eq(self.sampled.valid & ~stale & free)
                 with m.If(answer):
-                    m.d.sync += left.eq(Mux(left == 0, 0, left - 1))
+                    m.d.sync += left.eq(left - left.any())
                     with m.If(reason == Reason.MORE):
                         self._issue(m, self.sampled.p.token, length, epoch, Const(1))
                     with m.Else():
@@ -132,7 +132,7 @@ class Sequencer(wiring.Component):
 
     def _output(self, m: Module, start: Value, answer: Value, reason: Value) -> None:
         """Put out the sampled token when `answer` is high, with the clocks since the last `answer` or `start`."""
-        elapsed = Signal(CLOCKS_BITS)
+        elapsed = Signal(CLOCKS_BITS, reset_less=True)
         m.d.sync += elapsed.eq(elapsed + 1)
         with m.If(start | answer):
             m.d.sync += elapsed.eq(1)

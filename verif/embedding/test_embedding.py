@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bench.check import check_streams, convert
+from cmvm.together import WAIVERS
 
 from embedding.shapes import SHAPES, beats, make_plan, word
 from hc1gen.golden.arith import Meter
@@ -31,7 +32,7 @@ def random_model(plan: Plan, largest_scale: int) -> SimpleNamespace:
 
 def rom_file(model: SimpleNamespace, plan: Plan, folder: Path) -> Path:
     """The ROM as a file in `folder`."""
-    path = folder / f"{ROM}.v"
+    path = folder / f"{ROM}.sv"
     path.write_text("".join(embedding_rom(ROM, model, plan)))
     return path
 
@@ -63,7 +64,11 @@ def test_rows_of_tokens(tmp_path, shape, largest_scale):
     plan = make_plan(*shape)
     model = random_model(plan, largest_scale)
     sent, received = tokens_and_beats(plan, model)
-    sources = [rom_file(model, plan, tmp_path), convert(Embedding(plan, embedding_scale_bits(model)), "embedding")]
+    sources = [
+        WAIVERS,
+        rom_file(model, plan, tmp_path),
+        convert(Embedding(plan, embedding_scale_bits(model)), "embedding"),
+    ]
     check_streams("embedding", sources, {"x": sent}, {"y": received})
 
 
@@ -75,4 +80,5 @@ def test_rom_text():
     lines = "".join(embedding_rom("rows", model, plan)).splitlines()
     assert lines[0] == "// model.embed_tokens.weight: 2 tokens x 3 weights of 3 bits, and a scale per token."
     assert lines[2] == "module rows ("
+    assert "        default: begin scale = 3'd0; row = 12'd0; end" in lines
     assert "        1'd1: begin scale = 3'd2; row = 12'h0f9; end" in lines

@@ -8,6 +8,7 @@ from bench.case import pack
 from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
+from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan, word
 
 from hc1gen.golden.arith import Meter
@@ -43,4 +44,5 @@ def words(plan: Plan) -> dict[str, list[int]]:
 def test_sum_with_the_sublayer(shape):
     plan = make_plan(*shape)
     case = {"words": words(plan), "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS)}
-    simulate("residual", [convert(Residual(plan), "residual")], "residual", "residual.bench_residual", case=case)
+    sources = [WAIVERS, convert(Residual(plan), "residual")]
+    simulate("residual", sources, "residual", "residual.bench_residual", case=case)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from bench.case import pack
-from bench.check import check_streams
+from bench.check import check_streams, convert
+from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 
 from hc1gen.golden.sampler import argmax
@@ -35,11 +36,13 @@ def test_largest_logit(shape):
     logits = vectors(plan)
     highest = (1 << (bits - 1)) - 1
     sent = [pack(beat, bits) for v in logits for beat in beats(v, plan.vocabulary, plan.lanes, padding=highest)]
-    check_streams("argmax", Argmax(plan), {"x": sent}, {"y": [argmax(v) for v in logits]})
+    sources = [WAIVERS, convert(Argmax(plan), "argmax")]
+    check_streams("argmax", sources, {"x": sent}, {"y": [argmax(v) for v in logits]})
 
 
 def test_vector_of_one_beat():
     plan = make_plan(7, 7, 5)
     logits = np.random.default_rng(0).integers(-3, 3, (60, 5))
     sent = [pack(beat, 8) for v in logits for beat in beats(v, plan.vocabulary, 7, padding=100)]
-    check_streams("argmax", Argmax(plan), {"x": sent}, {"y": [argmax(v) for v in logits]})
+    sources = [WAIVERS, convert(Argmax(plan), "argmax")]
+    check_streams("argmax", sources, {"x": sent}, {"y": [argmax(v) for v in logits]})

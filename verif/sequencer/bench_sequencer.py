@@ -107,14 +107,14 @@ class Pipeline(Driver):
 
 class Checker:
     """Looks at every clock: `clocks` is what the testbench counts, an answer's token is issued in the clock in which
-    it appears, and no prompt begins before the last answer has left."""
+    it appears, no prompt begins before the last answer has left, and what is stale never waits."""
 
     def __init__(self, dut: Any):
         self.dut = dut
         lengths = [len(c["prompt"]) for c in CASE.conversations]
         self.firsts = {sum(lengths[:i]): i for i in range(len(lengths))}
         self.ends = {sum(lengths[:i]) + min(length, CASE.context) - 1 for i, length in enumerate(lengths)}
-        self.taken = self.answers = self.shown = 0
+        self.taken = self.answers = self.shown = self.epoch = 0
         self.mark = 0
         self.expected: int | None = None
 
@@ -126,6 +126,7 @@ class Checker:
             now += 1
             self._check_output(now)
             self._check_prompt(now)
+            self._check_stale()
 
     def _check_output(self, now: int) -> None:
         dut = self.dut
@@ -136,6 +137,7 @@ class Checker:
         if self.expected is None:
             self.expected, self.mark = now - 1 - self.mark, now - 1
             self.shown += 1
+            self.epoch += last
             assert last or dut.issue__valid.value, "a token appears on out and not on issue"
         assert dut.clocks.value == self.expected, f"clocks is {int(dut.clocks.value)}, counted {self.expected}"
         if dut.out__ready.value:
@@ -151,6 +153,12 @@ class Checker:
         if self.taken in self.ends:
             self.mark = now
         self.taken += 1
+
+    def _check_stale(self) -> None:
+        if self.dut.sampled__valid.value:
+            epoch = int(self.dut.sampled__payload.value) >> EPOCH_AT & EPOCHS - 1
+            current = epoch == self.epoch % EPOCHS
+            assert current or self.dut.sampled__ready.value, f"a word of epoch {epoch} waits in epoch {self.epoch}"
 
 
 def add(bench: Testbench, pattern: str, compare: bool) -> Monitor:

@@ -8,6 +8,7 @@ import pytest
 from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
+from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
 from hc1gen.golden.model import GoldenModel, Reason
@@ -87,7 +88,7 @@ def test_answers(context, eos):
         "conversations": found, "context": context, "eos": eos, "vocab": VOCAB, "token_bits": plan.token_bits,
         "position_bits": plan.position_bits, "patterns": list(STALL_PATTERNS),
     }  # fmt: skip
-    sources = [convert(Sequencer(plan, eos), "sequencer")]
+    sources = [WAIVERS, convert(Sequencer(plan, eos), "sequencer")]
     simulate("sequencer", sources, "sequencer", "sequencer.bench_sequencer", case=case)
 
 
