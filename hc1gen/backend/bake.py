@@ -21,11 +21,12 @@ from ..frontend.model import FINAL_NORM, layer_tensor
 from ..quant import saved
 from ..quant.quantized import QuantizedModel
 from ..rtl.attention import memories
-from ..rtl.chip import Chip, Kind, chip_blocks, kind_of, tile_kinds, tiles
+from ..rtl.chip import Kind, chip, chip_blocks, kind_of, tile_kinds, tiles
 from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.layer import Layer
+from ..rtl.layer import layer
 from ..rtl.plan import Order, Plan
 from ..rtl.tile import Tile, gain_module, tile_module
+from .verilator_config import CONFIG, verilator_config
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being written, how many modules are done, and how many there are."""
@@ -33,6 +34,8 @@ Progress = Callable[[str, int, int], None]
 MANIFEST = "manifest.json"
 MODEL = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+BLOCKS = "rtl/blocks"
+"""Folder of the files that Amaranth writes."""
 CLOCK_NS = 20.0
 """Clock period the SDC asks for."""
 
@@ -98,9 +101,10 @@ def _write(model: QuantizedModel, plan: Plan, work: Path, tokenizer: Path, progr
         progress(module.name, done, count)
         digests[module.path] = _write_lines(work / module.path, module.lines)
         order.append(module.path)
-    texts = {"filelist.f": "".join(f"{path}\n" for path in order), "chip.sdc": sdc(), "lint.vlt": WAIVERS}
-    for path, text in texts.items():
-        digests[path] = _write_lines(work / path, [text])
+    names = [Path(path).stem for path in order]
+    texts = {"filelist.f": order, "chip.sdc": [sdc()], CONFIG: verilator_config(BLOCKS, names)}
+    for path, lines in texts.items():
+        digests[path] = _write_lines(work / path, lines)
     contents = {MODEL: saved.to_bytes(model), TOKENIZER: tokenizer.read_bytes()}
     for path, content in contents.items():
         (work / path).write_bytes(content)
@@ -134,20 +138,20 @@ def modules(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterat
         yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
     yield VerilogModule(f"rtl/tiles/{ROM}.sv", ROM, embedding_rom(ROM, model, plan))
     for name, text in memories(plan).items():
-        yield VerilogModule(f"rtl/{name}.v", name, [text])
+        yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
     blocks = chip_blocks(model, plan)
     for name, block in blocks.items():
         yield _component(name, block)
     for index in range(len(model.layers)):
-        yield _component(f"layer{index}", Layer(plan, blocks, index))
-    yield _component("chip", Chip(plan, blocks))
+        yield VerilogModule(f"rtl/layer{index}.v", f"layer{index}", layer(plan, blocks, index).verilog())
+    yield VerilogModule("rtl/chip.v", "chip", chip(plan, blocks).verilog())
 
 
 def _component(name: str, component: wiring.Component) -> VerilogModule:
     """An Amaranth component as one file, its purpose at the top."""
     text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
     purpose = (type(component).__doc__ or "").strip().splitlines()[0]
-    return VerilogModule(f"rtl/{name}.v", name, [f"// {name}: {purpose}", text])
+    return VerilogModule(f"{BLOCKS}/{name}.v", name, [f"// {name}: {purpose}", text])
 
 
 def _gains(model: QuantizedModel) -> Iterator[tuple[str, str, Any]]:
@@ -199,6 +203,3 @@ create_clock -name clk -period {CLOCK_NS:.1f} [get_ports clk]
 set_input_delay {CLOCK_NS / 5:.1f} -clock clk [all_inputs -no_clocks]
 set_output_delay {CLOCK_NS / 5:.1f} -clock clk [all_outputs]
 """
-
-
-WAIVERS = "`verilator_config\n"

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hc1gen.backend import tools
+from hc1gen.backend.verilator_config import CONFIG
 from hc1gen.errors import CheckFailed, InputError, problem
 
 MAIN = Path(__file__).with_name("sim_main.cpp")
@@ -163,7 +164,7 @@ def _design(rtl_dir: Path) -> tuple[int, list[Path]]:
     absent = [problem("file", "nothing", path.name, "bake the chip again") for path in sources if not path.is_file()]
     if absent:
         raise InputError(rtl_dir / "filelist.f", absent)
-    waivers = [rtl_dir / "lint.vlt"] if (rtl_dir / "lint.vlt").is_file() else []
+    waivers = [rtl_dir / CONFIG] if (rtl_dir / CONFIG).is_file() else []
     return token_bits, [path.resolve() for path in (*waivers, *sources)]
 
 

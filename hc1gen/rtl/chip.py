@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import connect, flipped
 
 from ..quant.numerics import Numerics
 from ..quant.quantized import QuantizedLayer, QuantizedModel
@@ -14,9 +12,9 @@ from .attention import Attention
 from .blockfloat import BlockFloat
 from .cmvm import Cmvm
 from .embedding import Embedding, embedding_scale_bits
-from .extern import Extern
-from .layer import Blocks, Section, layer_signature, normed_matrix
+from .layer import Blocks, layer, normed_matrix
 from .lm_head import HeadGate
+from .netlist import Netlist, Placed
 from .norm import RmsNorm, k_bits
 from .plan import Plan
 from .requant import Requant
@@ -135,42 +133,36 @@ def chip_blocks(model: QuantizedModel, plan: Plan) -> Blocks:
     return blocks
 
 
-class Chip(wiring.Component):
-    """The top. prompt, limit, out, clocks: as in `Sequencer`."""
+def chip(plan: Plan, blocks: Blocks) -> Netlist:
+    """The top module. Ports prompt, limit, out, clocks: as in `Sequencer`."""
+    ports = blocks["sequencer"].signature.members
+    signature = wiring.Signature({name: ports[name] for name in ("prompt", "limit", "out", "clocks")})
+    netlist = Netlist("chip", "prompt tokens in, generated tokens out.", signature)
+    sequencer = netlist.place("sequencer", "sequencer", blocks["sequencer"])
+    embedding = netlist.place("embedding", "embedding", blocks["embedding"])
+    netlist.stream(netlist.top, sequencer, "prompt", "prompt")
+    netlist.stream(sequencer, netlist.top, "out", "out")
+    sequencer.nets |= {"limit": "limit", "clocks": "clocks"}
+    netlist.stream(sequencer, embedding, "issue")
+    last = embedding
+    for index in range(plan.n.model.layers):
+        following = netlist.place(f"layer{index}", f"layer{index}", layer(plan, blocks, index).interface)
+        netlist.stream(last, following)
+        last = following
+    _head(netlist, blocks, last, sequencer)
+    return netlist
 
-    def __init__(self, plan: Plan, blocks: Blocks):
-        self.plan, self.blocks = plan, blocks
-        ports = blocks["sequencer"].signature.members
-        super().__init__({name: ports[name] for name in ("prompt", "limit", "out", "clocks")})
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.sequencer = sequencer = Extern("sequencer", self.blocks["sequencer"].signature)
-        m.submodules.embedding = embedding = Extern("embedding", self.blocks["embedding"].signature)
-        m.d.comb += [sequencer.limit.eq(self.limit), self.clocks.eq(sequencer.clocks)]
-        connect(m, flipped(self.prompt), sequencer.prompt)
-        connect(m, sequencer.out, flipped(self.out))
-        connect(m, sequencer.issue, embedding.x)
-        stream = embedding.y
-        for index in range(self.plan.n.model.layers):
-            layer = Extern(f"layer{index}", layer_signature(self.plan))
-            m.submodules[f"layer{index}"] = layer
-            connect(m, stream, layer.x)
-            stream = layer.y
-        self._head(m, stream, sequencer)
-        return m
-
-    def _head(self, m: Module, stream: object, sequencer: Extern) -> None:
-        m.submodules.head_gate = gate = Extern("head_gate", self.blocks["head_gate"].signature)
-        norm, head = normed_matrix(m, self.blocks, "head", Section("head", "head", "quantize_norm"), "final_gain")
-        m.submodules.argmax = argmax = Extern("argmax", self.blocks["argmax"].signature)
-        connect(m, stream, gate.x)
-        connect(m, gate.inner, norm.x)
-        connect(m, head.y, argmax.x)
-        m.d.comb += [
-            sequencer.sampled.valid.eq(argmax.y.valid),
-            sequencer.sampled.payload.token.eq(argmax.y.payload),
-            sequencer.sampled.payload.tag.eq(gate.tag),
-            argmax.y.ready.eq(sequencer.sampled.ready),
-            gate.done.eq(argmax.y.valid & argmax.y.ready),
-        ]
+def _head(netlist: Netlist, blocks: Blocks, last: Placed, sequencer: Placed) -> None:
+    """Final norm, LM head and sampler."""
+    gate = netlist.place("head_gate", "head_gate", blocks["head_gate"])
+    norm, head = normed_matrix(netlist, blocks, "head", "head", "final_gain")
+    argmax = netlist.place("argmax", "argmax", blocks["argmax"])
+    netlist.stream(last, gate)
+    netlist.stream(gate, norm, "inner")
+    netlist.stream(head, argmax)
+    token, tag = netlist.net(argmax, "y__payload"), netlist.net(gate, "tag")
+    valid, ready = netlist.net(argmax, "y__valid"), netlist.net(sequencer, "sampled__ready")
+    argmax.nets["y__ready"] = ready
+    sequencer.nets |= {"sampled__payload": f"{{{tag}, {token}}}", "sampled__valid": valid}
+    gate.nets["done"] = f"{valid} & {ready}"

@@ -3,103 +3,78 @@
 Layers differ only in their tiles and gains; the blocks are modules that all layers share.
 """
 
-from dataclasses import dataclass
-
-from amaranth.hdl import ClockSignal, Instance, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
-from .extern import Extern
+from .netlist import Netlist, Placed
 from .plan import Plan
 from .types import stream_of, tagged
 
 Blocks = dict[str, wiring.Component]
+"""Every kind of block of the chip, by module name."""
 
 
-@dataclass(frozen=True)
-class Section:
-    """The names of a norm, a quantiser, a tile and what goes with it: from a vector to fixed-point numbers."""
-
-    kind: str
-    tile: str
-    quantizer: str
-
-
-def matrix(m: Module, blocks: Blocks, prefix: str, section: Section) -> tuple[Extern, Extern]:
-    """Quantiser → tile → requantisation; returns the two ends (`.x` of the first, `.y` of the second)."""
-    quantizer = Extern(section.quantizer, blocks[section.quantizer].signature)
-    cmvm = Extern(f"cmvm_{section.kind}", blocks[f"cmvm_{section.kind}"].signature)
-    requant = Extern(f"requant_{section.kind}", blocks[f"requant_{section.kind}"].signature)
-    m.submodules[f"{prefix}_quantize"] = quantizer
-    m.submodules[f"{prefix}_cmvm"] = cmvm
-    m.submodules[f"{prefix}_requant"] = requant
-    m.submodules[f"{prefix}_tile"] = Instance(
-        section.tile, i_clk=ClockSignal(), i_step=cmvm.step, i_first=cmvm.first, i_last=cmvm.last, i_x=cmvm.plane,
-        i_read=cmvm.read, i_beat=cmvm.beat, o_acc=cmvm.acc, o_mantissa=cmvm.mantissa, o_shift=cmvm.shift,
-    )  # fmt: skip
-    connect(m, quantizer.y, cmvm.x)
-    connect(m, cmvm.y, requant.x)
-    return quantizer, requant
+def matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, quantizer: str) -> tuple[Placed, Placed]:
+    """Quantiser → CMVM with its tile → requantisation; returns the two ends (`x` of the first, `y` of the second)."""
+    quantize = netlist.place(f"{kind}_quantize", quantizer, blocks[quantizer])
+    cmvm = netlist.place(f"{kind}_cmvm", f"cmvm_{kind}", blocks[f"cmvm_{kind}"])
+    requant = netlist.place(f"{kind}_requant", f"requant_{kind}", blocks[f"requant_{kind}"])
+    netlist.stream(quantize, cmvm)
+    netlist.stream(cmvm, requant)
+    nets = {port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")}
+    netlist.text_module(f"{kind}_tile", tile, {"clk": "clk", "x": netlist.net(cmvm, "plane"), **nets})
+    return quantize, requant
 
 
-def normed_matrix(m: Module, blocks: Blocks, prefix: str, section: Section, gains: str) -> tuple[Extern, Extern]:
-    """RMSNorm → quantiser → tile → requantisation; returns the two ends."""
-    norm = Extern("rms_norm", blocks["rms_norm"].signature)
-    m.submodules[f"{prefix}_norm"] = norm
-    m.submodules[f"{prefix}_gain"] = Instance(gains, i_beat=norm.beat, o_gain=norm.gain)
-    quantizer, requant = matrix(m, blocks, prefix, section)
-    connect(m, norm.y, quantizer.x)
-    connect(m, norm.factor, quantizer.factor)
+def normed_matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, gain: str) -> tuple[Placed, Placed]:
+    """RMSNorm → quantiser → CMVM with its tile → requantisation; returns the two ends."""
+    norm = netlist.place(f"{kind}_norm", "rms_norm", blocks["rms_norm"])
+    netlist.text_module(f"{kind}_gain", gain, {"beat": netlist.net(norm, "beat"), "gain": netlist.net(norm, "gain")})
+    quantize, requant = matrix(netlist, blocks, kind, tile, "quantize_norm")
+    netlist.stream(norm, quantize)
+    netlist.stream(norm, quantize, "factor", "factor")
     return norm, requant
 
 
-def layer_signature(plan: Plan) -> wiring.Signature:
-    """x, y: the residual stream."""
+def layer(plan: Plan, blocks: Blocks, index: int) -> Netlist:
+    """Layer `index`. x, y: the residual stream. Two tokens can be inside, one in each sublayer."""
     residual = stream_of(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))
-    return wiring.Signature({"x": In(residual), "y": Out(residual)})
+    signature = wiring.Signature({"x": In(residual), "y": Out(residual)})
+    netlist = Netlist(f"layer{index}", f"transformer layer {index}, attention and MLP.", signature)
+    attention = _attention(netlist, plan, blocks)
+    mlp = _mlp(netlist, blocks)
+    netlist.stream(netlist.top, attention, "x", "x")
+    netlist.stream(attention, mlp)
+    netlist.stream(mlp, netlist.top, "y", "y")
+    return netlist
 
 
-class Layer(wiring.Component):
-    """Layer `index` of the transformer. Two tokens can be inside, one in each sublayer."""
+def _attention(netlist: Netlist, plan: Plan, blocks: Blocks) -> Placed:
+    """The attention sublayer; returns its skip connection."""
+    residual = netlist.place("attention_residual", "residual", blocks["residual"])
+    norm, qkv = normed_matrix(netlist, blocks, "qkv", f"{netlist.name}_qkv", f"{netlist.name}_attention_gain")
+    rope = netlist.place("rope", "rope", blocks["rope"])
+    attention = netlist.place("attention", "attention", blocks["attention"])
+    quantize, out = matrix(netlist, blocks, "out", f"{netlist.name}_out", "quantize_context")
+    position = f"{netlist.net(residual, 'tag')}[{plan.position_bits - 1}:0]"  # the tag's lowest field
+    rope.nets["position"] = attention.nets["position"] = position
+    netlist.stream(residual, norm, "inner")
+    netlist.stream(qkv, rope)
+    netlist.stream(rope, attention)
+    netlist.stream(attention, quantize)
+    netlist.stream(out, residual, "y", "back")
+    return residual
 
-    def __init__(self, plan: Plan, blocks: Blocks, index: int):
-        self.blocks, self.index = blocks, index
-        super().__init__(layer_signature(plan))
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.attention_residual = before = Extern("residual", self.blocks["residual"].signature)
-        m.submodules.mlp_residual = after = Extern("residual", self.blocks["residual"].signature)
-        connect(m, flipped(self.x), before.x)
-        self._attention(m, before)
-        connect(m, before.y, after.x)
-        self._mlp(m, after)
-        connect(m, after.y, flipped(self.y))
-        return m
-
-    def _attention(self, m: Module, residual: Extern) -> None:
-        name = f"layer{self.index}"
-        norm, qkv = normed_matrix(
-            m, self.blocks, "qkv", Section("qkv", f"{name}_qkv", "quantize_norm"), f"{name}_attention_gain"
-        )
-        m.submodules.rope = rope = Extern("rope", self.blocks["rope"].signature)
-        m.submodules.attention = attention = Extern("attention", self.blocks["attention"].signature)
-        quantizer, out = matrix(m, self.blocks, "out", Section("out", f"{name}_out", "quantize_context"))
-        m.d.comb += [rope.position.eq(residual.tag.position), attention.position.eq(residual.tag.position)]
-        connect(m, residual.inner, norm.x)
-        connect(m, qkv.y, rope.x)
-        connect(m, rope.y, attention.x)
-        connect(m, attention.y, quantizer.x)
-        connect(m, out.y, residual.back)
-
-    def _mlp(self, m: Module, residual: Extern) -> None:
-        name = f"layer{self.index}"
-        norm, gate_up = normed_matrix(
-            m, self.blocks, "gate_up", Section("gate_up", f"{name}_gate_up", "quantize_norm"), f"{name}_mlp_gain"
-        )
-        m.submodules.swiglu = swiglu = Extern("swiglu", self.blocks["swiglu"].signature)
-        quantizer, down = matrix(m, self.blocks, "down", Section("down", f"{name}_down", "quantize_hidden"))
-        connect(m, residual.inner, norm.x)
-        connect(m, gate_up.y, swiglu.x)
-        connect(m, swiglu.y, quantizer.x)
-        connect(m, down.y, residual.back)
+def _mlp(netlist: Netlist, blocks: Blocks) -> Placed:
+    """The MLP sublayer; returns its skip connection."""
+    residual = netlist.place("mlp_residual", "residual", blocks["residual"])
+    netlist.open(residual, "tag")
+    norm, gate_up = normed_matrix(netlist, blocks, "gate_up", f"{netlist.name}_gate_up", f"{netlist.name}_mlp_gain")
+    swiglu = netlist.place("swiglu", "swiglu", blocks["swiglu"])
+    quantize, down = matrix(netlist, blocks, "down", f"{netlist.name}_down", "quantize_hidden")
+    netlist.stream(residual, norm, "inner")
+    netlist.stream(gate_up, swiglu)
+    netlist.stream(swiglu, quantize)
+    netlist.stream(down, residual, "y", "back")
+    return residual

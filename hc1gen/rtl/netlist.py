@@ -1,0 +1,103 @@
+"""Modules that are nothing but wires between instances, written as text so that people can read the chip."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+STREAM = ("payload", "valid", "ready")
+
+
+@dataclass
+class Placed:
+    """An instance: `widths` of its ports, and the net on each port that has one."""
+
+    name: str
+    module: str
+    widths: dict[str, int]
+    nets: dict[str, str] = field(default_factory=dict)
+
+
+class Netlist:
+    """Module `name`: ports, instances and the nets between them.
+
+    Ports are given as the members of a component or of a signature; every instance of a component gets `clk` and `rst`.
+    """
+
+    def __init__(self, name: str, purpose: str, signature: wiring.Signature):
+        self.name, self.purpose = name, purpose
+        self.interface = signature.create()
+        self.top = Placed(name, name, _widths(self.interface))
+        self.inputs = {"__".join(map(str, p)) for p, m, _ in signature.flatten(self.interface) if m.flow == In}
+        self.top.nets = {port: port for port in self.top.widths}
+        self.wires: dict[str, int] = {}
+        self.instances: list[Placed] = []
+
+    def place(self, name: str, module: str, component: wiring.PureInterface | wiring.Component) -> Placed:
+        """Add an instance of a component that is emitted as `module`."""
+        placed = Placed(name, module, _widths(component), {"clk": "clk", "rst": "rst"})
+        self.instances.append(placed)
+        return placed
+
+    def text_module(self, name: str, module: str, nets: dict[str, str]) -> None:
+        """Add an instance of a module that is written as text, all its nets given."""
+        self.instances.append(Placed(name, module, {}, nets))
+
+    def net(self, source: Placed, port: str) -> str:
+        """The net that output `port` of `source` drives."""
+        if port not in source.nets:
+            source.nets[port] = f"{source.name}_{port}"
+            self.wires[source.nets[port]] = source.widths[port]
+        return source.nets[port]
+
+    def open(self, source: Placed, port: str) -> None:
+        """Leave an output unread, under a name that says so."""
+        source.nets[port] = f"unused_{source.name}_{port}"
+        self.wires[source.nets[port]] = source.widths[port]
+
+    def stream(self, source: Placed, sink: Placed, source_port: str = "y", sink_port: str = "x") -> None:
+        """Connect two streams of the same width. Either end may be `top`."""
+        if source is self.top:
+            source, sink, source_port, sink_port = sink, source, sink_port, source_port
+        for signal in STREAM:
+            a, b = f"{source_port}__{signal}", f"{sink_port}__{signal}"
+            if source.widths[a] != sink.widths[b]:
+                raise ValueError(f"{source.name}.{a} has {source.widths[a]} bits, {sink.name}.{b} {sink.widths[b]}")
+            if sink is self.top:
+                source.nets[a] = sink.nets[b]
+            else:
+                sink.nets[b] = self.net(source, a)
+
+    def verilog(self) -> Iterator[str]:
+        """Lines of the module; `ValueError` where a port was forgotten."""
+        yield f"// {self.name}: {self.purpose}"
+        yield f"module {self.name} ("
+        ports = ["    input wire clk", "    input wire rst"]
+        for port, width in self.top.widths.items():
+            ports.append(f"    {'input' if port in self.inputs else 'output'} wire {_range(width)}{port}")
+        yield ",\n".join(ports)
+        yield ");"
+        for wire, width in self.wires.items():
+            yield f"    wire {_range(width)}{wire};"
+        for placed in self.instances:
+            forgotten = placed.widths.keys() - placed.nets.keys()
+            if forgotten:
+                raise ValueError(f"{self.name}.{placed.name}: no net on {', '.join(sorted(forgotten))}")
+            ports = [f"        .{port}({net})" for port, net in placed.nets.items()]
+            yield f"    {placed.module} {placed.name} ("
+            yield ",\n".join(ports)
+            yield "    );"
+        yield "endmodule"
+
+
+def _widths(interface: wiring.PureInterface | wiring.Component) -> dict[str, int]:
+    """Flat port name → bits."""
+    return {
+        "__".join(map(str, path)): len(Value.cast(value)) for path, _, value in interface.signature.flatten(interface)
+    }
+
+
+def _range(width: int) -> str:
+    return f"[{width - 1}:0] " if width > 1 else ""
