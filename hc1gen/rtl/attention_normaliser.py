@@ -138,11 +138,12 @@ class Normaliser(wiring.Component):
     def _lane(self, m: Module, lane: int, elements: range, shift: Value, factor: Signal) -> None:
         """Choose by beat, align to Z's leading one; register; multiply by 1/Z; register."""
         n, c = self.n, self.n.config
+        choices = [self.sums[e] for e in elements] + [Const(0)] * (self.beats - len(elements))
         chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
         aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
         y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
         m.d.comb += [
-            chosen.eq(Mux(self._padding(elements), 0, _choose([self.sums[e] for e in elements], self._beat))),
+            chosen.eq(Mux(self._padding(elements), 0, _choose(choices, self._beat))),
             self.y.payload[lane].eq(y),
         ]
         with m.If(self._take):
@@ -152,12 +153,10 @@ class Normaliser(wiring.Component):
             m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac))
 
     def _padding(self, elements: range) -> Value:
-        """High where the lane's element of this beat is none or belongs to a padding head."""
+        """High where the lane's element of this beat belongs to a padding head."""
         heads_left = self.n.model.kv_heads - (self.plan.kv_words - 1) * self.plan.kv_heads_per_clock
         tail = heads_left * self.plan.group * self.n.model.head_dim
         padding: Value = Const(0)
-        if len(elements) < self.beats:
-            padding = padding | (self._beat == self.beats - 1)
         for b, element in enumerate(elements):
             if element >= tail:
                 padding = padding | (self.last_word & (self._beat == b))
