@@ -5,8 +5,13 @@ import numpy as np
 
 def round_shift(x: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
     """`x / 2**shift` rounded half up; `shift >= 0`, elementwise."""
-    half = (np.int64(1) << np.asarray(shift, np.int64)) >> 1
+    half = (1 << shift >> 1) if isinstance(shift, int) else (np.left_shift(1, shift) >> 1)
     return (x + half) >> shift
+
+
+def clip(x: np.ndarray, low: int, high: int) -> np.ndarray:
+    """`x` held within low..high; on vectors of a token several times as fast as `np.clip`."""
+    return np.minimum(np.maximum(x, low), high)
 
 
 def bit_length(x: np.ndarray) -> np.ndarray:
@@ -38,4 +43,4 @@ class Meter:
         if low <= x.min() and x.max() <= high:
             return x
         self.saturations[name] = self.saturations.get(name, 0) + int(np.count_nonzero((x < low) | (x > high)))
-        return np.clip(x, low, high)
+        return clip(x, low, high)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .arith import round_shift
+from .arith import clip, round_shift
 from .norm import bit_length_exact
 
 
@@ -17,4 +17,4 @@ def block_float(x: np.ndarray, act_bits: int, factor: np.ndarray | None = None) 
         x, magnitude = x * factor[:, None], magnitude * factor
     shift = np.maximum(bit_length_exact(magnitude) - (act_bits - 1), 0)
     limit = (1 << (act_bits - 1)) - 1
-    return np.clip(round_shift(x, shift[:, None]), -limit, limit), shift
+    return clip(round_shift(x, shift[:, None]), -limit, limit), shift

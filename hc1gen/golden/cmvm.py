@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..quant.quantized import Matrix
-from .arith import Meter, matmul, round_shift
+from .arith import Meter, clip, matmul, round_shift
 
 SHIFT_LIMIT = 60
 """Shifts beyond this give the same result (0): accumulator times mantissa is below 2**59."""
@@ -21,7 +21,7 @@ def requantize(
     lost = int(np.count_nonzero(by < 0))
     if lost:
         meter.saturations[name + ".shift"] = meter.saturations.get(name + ".shift", 0) + lost
-    y = round_shift(accumulator * mantissa, np.clip(by, 0, SHIFT_LIMIT))
+    y = round_shift(accumulator * mantissa, clip(by, 0, SHIFT_LIMIT))
     return meter.saturate(name, y, bits)
 
 

@@ -26,7 +26,9 @@ def inverse_sqrt(v: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bit_length_exact(v: np.ndarray) -> np.ndarray:
-    """Bits of `v >= 0` up to 2**62: `bit_length` of the high part, or of the low part where there is none."""
+    """Bits of `v >= 0` up to 2**62: beyond 2**53 `bit_length` of the high part, or of the low one."""
+    if v.max() < 1 << 53:
+        return bit_length(v)
     high = v >> 31
     return np.where(high > 0, bit_length(high) + 31, bit_length(v & ((1 << 31) - 1)))
 
