@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .attention_control import AttentionControl
-from .attention_head import Head, score_bits
+from .attention_head import Head
 from .attention_normaliser import Normaliser, normaliser_clocks
 from .memory import memory_module
 from .plan import Plan
@@ -19,7 +19,7 @@ def memories(plan: Plan) -> dict[str, str]:
     """Name and Verilog of the modules that `Attention` instantiates."""
     c, model = plan.n.config, plan.n.model
     word = plan.kv_heads_per_clock * model.head_dim * c.kv_bits
-    scores = plan.kv_heads_per_clock * plan.group * score_bits(plan.n)
+    scores = plan.kv_heads_per_clock * plan.group * plan.n.score_bits
     return {
         KV_CACHE: memory_module(KV_CACHE, plan.n.context * plan.kv_words * 2, word, "Keys and values of a layer"),
         SCORE_BUFFER: memory_module(SCORE_BUFFER, plan.n.context, scores, "Scores of a token, one word per position"),
@@ -121,14 +121,14 @@ class Attention(wiring.Component):
         n, group = self.plan.n, self.plan.group
         d = n.model.head_dim
         heads = [Head(n) for _ in range(self.plan.kv_heads_per_clock * group)]
-        scores = Signal(len(heads) * score_bits(n))
+        scores = Signal(len(heads) * n.score_bits)
         for i, head in enumerate(heads):
             m.submodules[f"head{i}"] = head
             m.d.comb += [
                 head.steps.eq(control.steps),
                 head.query.eq(Cat(queries[i * d : (i + 1) * d])),
                 head.word.eq(word.word_select(i // group, d * n.config.kv_bits)),
-                head.stored.eq(scores.word_select(i, score_bits(n)).as_signed()),
+                head.stored.eq(scores.word_select(i, n.score_bits).as_signed()),
                 normaliser.totals[i].eq(head.total),
                 Cat(normaliser.sums[i * d + element] for element in range(d)).eq(head.sums),
             ]

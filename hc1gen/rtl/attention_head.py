@@ -28,14 +28,6 @@ clock later: low with a pass's first position, when there is nothing to add to.
 """
 
 
-def score_bits(n: Numerics) -> int:
-    """Width of a score: holds every sum of `head_dim` products, the one of all-lowest queries and keys included."""
-    c = n.config
-    peak = n.model.head_dim << (c.query_bits + c.kv_bits - 2)
-    drop = max(n.score_drop, 0)
-    return ((((peak << 1 >> drop) + 1) >> 1) << max(-n.score_drop, 0)).bit_length() + 1
-
-
 def tree_sum(terms: list[Value]) -> Value:
     """The exact sum as a balanced tree of adders."""
     while len(terms) > 1:
@@ -61,8 +53,8 @@ class Head(wiring.Component):
                 "steps": In(STEPS),
                 "query": In(lanes(d, c.query_bits)),
                 "word": In(lanes(d, c.kv_bits)),
-                "stored": In(signed(score_bits(n))),
-                "score": Out(signed(score_bits(n))),
+                "stored": In(signed(n.score_bits)),
+                "score": Out(signed(n.score_bits)),
                 "total": Out(unsigned(n.exp_sum_bits)),
                 "sums": Out(lanes(d, n.value_sum_bits)),
             }
@@ -109,7 +101,7 @@ class Head(wiring.Component):
         """`2**(stored - largest)`, two registers behind `stored`."""
         c = self.n.config
         m.submodules.exp2 = exp2 = Lookup(self.n.tables.exp2)
-        below = Signal(unsigned(score_bits(self.n)))
+        below = Signal(unsigned(self.n.score_bits))
         whole = Signal(range(c.prob_bits + 2), reset_less=True)
         fraction = Signal(unsigned(c.score_frac), reset_less=True)
         p = Signal(unsigned(c.prob_bits), reset_less=True)
