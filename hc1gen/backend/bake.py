@@ -6,14 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ["AMARANTH_USE_YOSYS"] = "builtin"  # the pinned one, whatever else is installed
-
-from amaranth.back import verilog
-from amaranth.lib import wiring
 
 from .. import __version__
 from ..errors import InputError, problem
@@ -23,9 +19,10 @@ from ..quant.quantized import QuantizedModel
 from ..rtl.attention import memories
 from ..rtl.chip import Kind, chip, chip_blocks, kind_of, tile_kinds, tiles
 from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.layer import layer
+from ..rtl.layer import Blocks, layer
 from ..rtl.plan import Order, Plan
 from ..rtl.tile import Tile, gain_module, tile_module
+from .amaranth_modules import to_verilog
 from .verilator_config import CONFIG, verilator_config
 
 Progress = Callable[[str, int, int], None]
@@ -49,58 +46,89 @@ class VerilogModule:
     lines: Iterable[str]
 
 
-def bake(model: QuantizedModel, plan: Plan, out: Path, tokenizer: Path, progress: Progress | None = None) -> dict[str, Any]:
+def bake(
+    model: QuantizedModel, plan: Plan, out: Path, tokenizer: Path, progress: Progress | None = None
+) -> dict[str, Any]:
     """Write the chip of `model` to folder `out` and return its manifest.
 
     `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
     where the plan does not fit the model or `out` cannot be used; an interrupted run leaves nothing behind.
     """
     plan.verify()
-    _check_target(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    check_target(out)
+    out = Path(os.path.abspath(out))
+    made = [parent for parent in out.parents if not parent.exists()]
     try:
-        manifest = _write(model, plan, work, tokenizer, progress or (lambda name, done, count: None))
-        _replace(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            manifest = _write(model, plan, work, tokenizer, progress or (lambda name, done, count: None))
+            _replace(work, out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
     return manifest
 
 
-def _check_target(out: Path) -> None:
-    """Raise unless `out` is free, or an earlier bake's, and can be written."""
+def check_target(out: Path) -> None:
+    """Raise `InputError` unless `out` is free, or an earlier bake's, and can be written."""
     todo = "choose another folder with -o"
     if out.exists() and not out.is_dir():
         raise InputError(out, problem("output", "a file", "a folder", todo))
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+    if out.is_dir() and any(out.iterdir()) and not is_baked(out):
         raise InputError(out, problem("output", "a folder with other files", "a new or a baked one", todo))
-    parent = next(p for p in (out if out.is_dir() else out.parent, *out.parents) if p.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(out, problem("output", f"{parent} is read-only", "a folder that can be written", todo))
+    parent = next(p for p in Path(os.path.abspath(out)).parents if p.exists())
+    if not parent.is_dir():
+        raise InputError(out, problem("output", f"{parent} is a file", "a folder", todo))
+    for folder in (parent, out):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(out, problem("output", f"{folder} is read-only", "a folder that can be written", todo))
+
+
+def is_baked(folder: Path) -> bool:
+    """Whether `folder` is what a bake made."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and "hc1gen" in manifest
 
 
 def _replace(work: Path, out: Path) -> None:
     """Put `work` in the place of `out`. Simulators built from the old chip stay: they are found by content."""
-    work.chmod(0o755)
+    work.chmod(0o777 & ~_umask())
     if not out.exists():
         work.rename(out)
         return
-    if (out / "sim").is_dir():
-        (out / "sim").rename(work / "sim")
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-    out.rename(old / "out")
-    work.rename(out)
-    shutil.rmtree(old)
+    try:
+        out.rename(old / "out")
+        work.rename(out)
+        if (old / "out" / "sim").is_dir():
+            (old / "out" / "sim").rename(out / "sim")
+    finally:
+        if not out.exists():
+            (old / "out").rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The process's, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write(model: QuantizedModel, plan: Plan, work: Path, tokenizer: Path, progress: Progress) -> dict[str, Any]:
     kinds = tile_kinds(model, plan)
-    count = 5 * len(model.layers) + 7 * len(model.layers) + 40
-    digests, order = {}, []
-    for done, module in enumerate(modules(model, plan, kinds)):
-        progress(module.name, done, count)
+    digests = {}
+    for module in modules(model, plan, kinds, progress):
         digests[module.path] = _write_lines(work / module.path, module.lines)
-        order.append(module.path)
+    order = list(digests)
     names = [Path(path).stem for path in order]
     texts = {"filelist.f": order, "chip.sdc": [sdc()], CONFIG: verilator_config(BLOCKS, names)}
     for path, lines in texts.items():
@@ -111,7 +139,7 @@ def _write(model: QuantizedModel, plan: Plan, work: Path, tokenizer: Path, progr
         digests[path] = hashlib.sha256(content).hexdigest()
     manifest = describe(model, plan, kinds) | {"files": dict(sorted(digests.items()))}
     (work / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    progress("done", count, count)
+    progress("done", len(order), len(order))
     return manifest
 
 
@@ -127,9 +155,28 @@ def _write_lines(path: Path, lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def modules(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterator[VerilogModule]:
+def modules(
+    model: QuantizedModel, plan: Plan, kinds: dict[str, Kind], progress: Progress | None = None
+) -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
-    n, c = plan.n, plan.n.config
+    report = progress or (lambda name, done, count: None)
+    blocks = chip_blocks(model, plan)
+    leaves, top = list(_leaves(model, plan, kinds)), list(_netlists(plan, blocks))
+    count = len(leaves) + len(blocks) + len(top)
+    for done, module in enumerate(leaves):
+        report(module.name, done, count)
+        yield module
+    numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
+    for name, text in to_verilog(blocks, lambda name: report(name, numbers[name], count)).items():
+        yield VerilogModule(f"{BLOCKS}/{name}.v", name, [text])
+    for done, module in enumerate(top, count - len(top)):
+        report(module.name, done, count)
+        yield module
+
+
+def _leaves(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterator[VerilogModule]:
+    """Tiles, tables and memories."""
+    c = plan.n.config
     for tile in tiles(model, plan):
         lines = tile_module(tile, kinds[kind_of(tile)].acc_bits, c.scale_bits)
         yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, lines)
@@ -139,26 +186,20 @@ def modules(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterat
     yield VerilogModule(f"rtl/tiles/{ROM}.sv", ROM, embedding_rom(ROM, model, plan))
     for name, text in memories(plan).items():
         yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
-    blocks = chip_blocks(model, plan)
-    for name, block in blocks.items():
-        yield _component(name, block)
-    for index in range(len(model.layers)):
+
+
+def _netlists(plan: Plan, blocks: Blocks) -> Iterator[VerilogModule]:
+    """The layers and the chip, which only wire blocks together."""
+    for index in range(plan.n.model.layers):
         yield VerilogModule(f"rtl/layer{index}.v", f"layer{index}", layer(plan, blocks, index).verilog())
     yield VerilogModule("rtl/chip.v", "chip", chip(plan, blocks).verilog())
 
 
-def _component(name: str, component: wiring.Component) -> VerilogModule:
-    """An Amaranth component as one file, its purpose at the top."""
-    text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-    purpose = (type(component).__doc__ or "").strip().splitlines()[0]
-    return VerilogModule(f"{BLOCKS}/{name}.v", name, [f"// {name}: {purpose}", text])
-
-
 def _gains(model: QuantizedModel) -> Iterator[tuple[str, str, Any]]:
     """(module, tensor, gains) of every norm."""
-    for i, layer in enumerate(model.layers):
-        yield f"layer{i}_attention_gain", layer_tensor(i, "input_norm"), layer.attention_gain.gain
-        yield f"layer{i}_mlp_gain", layer_tensor(i, "post_norm"), layer.mlp_gain.gain
+    for i, weights in enumerate(model.layers):
+        yield f"layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
+        yield f"layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
     yield "final_gain", FINAL_NORM, model.final_gain.gain
 
 
