@@ -1,6 +1,6 @@
 """Calibration: run the model in formats where nothing saturates, then choose formats that just hold what was seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def sample_text(golden: GoldenModel, count: int, progress: Callable[[int], None]
 
 
 def calibrate(
-    model: QuantizedModel, context: int, count: int = 512, text: list[np.ndarray] | None = None,
+    model: QuantizedModel, context: int, count: int = 512, text: Iterable[np.ndarray] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> QuantizedModel:  # fmt: skip
     """`model` with the formats that fit it, from `text` (token windows, each at most `context` long) or its own."""

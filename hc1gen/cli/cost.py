@@ -1,0 +1,101 @@
+"""What a model costs as a chip, before and after it is one."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..frontend.model import ModelIR
+from ..quant.quantized import QuantizedModel
+from ..rtl.chip import kind_of, tile_kinds, tiles
+from ..rtl.plan import Plan
+
+BAKE_SECONDS, BAKE_SECONDS_PER_WEIGHT = 8.0, 25e-6
+BUILD_SECONDS, BUILD_SECONDS_PER_WEIGHT = 25.0, 500e-6
+"""Processor time measured on vectors of 10 to 80 thousand weights and on the default model of 262 thousand."""
+COLUMNS = ("matrices", "tiles", "rows", "columns", "weights", "zero weights", "full adders", "accumulator bits")
+
+
+@dataclass
+class KindCost:
+    """All tiles of one kind; rows and columns are those of one tile."""
+
+    kind: str
+    tiles: int = 0
+    rows: int = 0
+    columns: int = 0
+    weights: int = 0
+    zero_weights: int = 0
+    full_adders: int = 0
+    accumulator_flip_flops: int = 0
+
+
+def kind_costs(model: QuantizedModel, plan: Plan) -> list[KindCost]:
+    """Costs of the CMVM tiles by kind, in the order of the data."""
+    costs: dict[str, KindCost] = {}
+    kinds = tile_kinds(model, plan)
+    for tile in tiles(model, plan):
+        cost = costs.setdefault(kind_of(tile), KindCost(kind_of(tile)))
+        cost.tiles += 1
+        cost.rows, cost.columns = tile.weights.shape
+        cost.weights += int(tile.weights.size)
+        cost.zero_weights += int(np.count_nonzero(tile.weights == 0))
+        cost.full_adders += tile.full_adders
+        cost.accumulator_flip_flops += cost.rows * kinds[cost.kind].acc_bits
+    return list(costs.values())
+
+
+def costs(model: QuantizedModel, plan: Plan) -> dict[str, Any]:
+    """JSON fields: the shape of the chip and what it takes."""
+    kinds = kind_costs(model, plan)
+    names = ("weights", "zero_weights", "full_adders", "accumulator_flip_flops")
+    return {
+        **{name: sum(getattr(kind, name) for kind in kinds) for name in names},
+        "kv_bits": kv_bits(plan),
+        "embedding_bits": 3 * int(model.embedding.size),
+        "context": plan.n.context,
+        "lanes": plan.lanes,
+        "kv_heads_per_clock": plan.kv_heads_per_clock,
+        "kinds": [asdict(kind) for kind in kinds],
+    }
+
+
+def kv_bits(plan: Plan) -> int:
+    """Bits of the KV caches of all layers."""
+    shape = plan.n.model
+    word = plan.kv_heads_per_clock * shape.head_dim * plan.n.config.kv_bits
+    return shape.layers * plan.n.context * 2 * plan.kv_words * word
+
+
+def table_rows(cost: dict[str, Any]) -> list[list[object]]:
+    """Rows under COLUMNS, the sum last."""
+    rows = [list(kind.values()) for kind in cost["kinds"]]
+    names = ("weights", "zero_weights", "full_adders", "accumulator_flip_flops")
+    return [*rows, ["all", sum(kind["tiles"] for kind in cost["kinds"]), "", "", *(cost[name] for name in names)]]
+
+
+def tensor_costs(ir: ModelIR, model: QuantizedModel) -> list[dict[str, Any]]:
+    """JSON fields of every matrix; error: of the rounding to 3 bits, relative to the matrix, as root mean squares."""
+    undo = float(np.sqrt(ir.config.head_dim) * np.log(2.0))
+    entries = []
+    for (_, weights), matrix in zip(ir.matrices(), model.matrices, strict=True):
+        rounded = matrix.dequantize() * (undo if ".q_proj." in matrix.name else 1.0)
+        size = float(np.sqrt(np.square(weights, dtype=np.float64).sum()))
+        error = float(np.sqrt(np.square(weights - rounded, dtype=np.float64).sum()))
+        zeros = int(np.count_nonzero(matrix.weights == 0))
+        entries.append(
+            {
+                "name": matrix.name, "rows": weights.shape[0], "columns": weights.shape[1],
+                "weights": int(weights.size), "zero_weights": zeros, "full_adders": int(weights.size) - zeros,
+                "error": error / size if size else 0.0,
+            }
+        )  # fmt: skip
+    return entries
+
+
+def estimates(weights: int) -> dict[str, float]:
+    """JSON fields: seconds of one processor to bake, and to build the simulator."""
+    return {
+        "bake_seconds_estimate": round(BAKE_SECONDS + BAKE_SECONDS_PER_WEIGHT * weights, 1),
+        "build_seconds_estimate": round(BUILD_SECONDS + BUILD_SECONDS_PER_WEIGHT * weights, 1),
+    }

@@ -1,0 +1,147 @@
+"""From a path on the command line to a model that is ready: loaded, quantised, calibrated."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..frontend.checkpoint import load_checkpoint
+from ..frontend.model import ModelIR
+from ..frontend.tokenizer import Tokenizer
+from ..frontend.weights import find_entry
+from ..golden.calibrate import calibrate
+from ..quant.config import Formats, NumericConfig
+from ..quant.numerics import Numerics
+from ..quant.quantized import QuantizedModel, quantize
+from ..rtl.plan import Plan
+from .output import Output
+
+EMBEDDED = Path(__file__).parents[1] / "models" / "tinystories-w3"
+USUAL_CONTEXT = 512
+LARGE = 2_000_000
+"""Weights from which quantisation takes seconds."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that has been read, and the tokenizer beside it."""
+
+    ir: ModelIR
+    tokenizer: Tokenizer
+    tokenizer_file: Path
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """`InputError` for whatever is wrong with the checkpoint or its tokenizer."""
+        ir = load_checkpoint(path)
+        folder = find_entry(path).parent
+        return cls(ir, Tokenizer.load(folder, ir.config), folder / "tokenizer.json")
+
+    def context(self, wanted: int | None) -> int:
+        """The context asked for, or the usual one."""
+        return min(self.ir.config.max_positions, USUAL_CONTEXT) if wanted is None else wanted
+
+    def plan(self, config: NumericConfig, context: int | None, lanes: int, kv_heads: int | None) -> Plan:
+        """The chip plan, verified, before formats are known."""
+        shape = self.ir.config
+        wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
+        numerics = Numerics(config, wide, shape, self.context(context))
+        plan = Plan(numerics, lanes, shape.kv_heads if kv_heads is None else kv_heads)
+        plan.verify()
+        return plan
+
+    def checked_context(self, wanted: int | None) -> int:
+        """`context`, or InputError where the model has fewer positions."""
+        return self.plan(NumericConfig(), wanted, 1, None).n.context
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What to calibrate on: token windows, or the model's own text where there are none."""
+
+    count: int
+    windows: tuple[np.ndarray, ...] | None
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint, file: Path | None, count: int, context: int) -> "Calibration":
+        """The first `count` tokens of a text file, cut into windows of the context."""
+        if file is None:
+            return cls(count, None)
+        tokens = text_tokens(checkpoint, file)[:count]
+        bos = checkpoint.ir.config.bos
+        start = [] if bos is None or context == 1 else [bos]
+        size = context - len(start)
+        windows = tuple(np.array(start + tokens[i : i + size]) for i in range(0, len(tokens), size))
+        return cls(len(tokens), windows)
+
+
+def read_text(file: Path) -> str:
+    """A text file, UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(file, f"not UTF-8 text: byte {error.start} cannot be decoded; convert the file") from error
+    except OSError as error:
+        raise InputError(file, f"cannot be read: {error.strerror}") from error
+
+
+def text_tokens(checkpoint: Checkpoint, file: Path) -> list[int]:
+    """Token ids of a text file, without BOS; InputError where there are none."""
+    text = read_text(file)
+    tokens = checkpoint.tokenizer.encode(text) if text else []
+    if tokens[:1] == [checkpoint.ir.config.bos]:
+        tokens = tokens[1:]
+    if not tokens:
+        raise InputError(file, "holds no text; give a file with text of the kind the model is for")
+    return tokens
+
+
+def numeric_config(settings: Sequence[str]) -> NumericConfig:
+    """The default config with FIELD=VALUE settings; InputError with every wrong one."""
+    names = [f.name for f in fields(NumericConfig)]
+    values, problems = {}, []
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            values[name] = int(text)
+        except ValueError:
+            problems.append(f"{setting}: expected FIELD=VALUE with a whole number")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            problems.append(f"unknown field {name}; {hint}")
+    if problems:
+        raise InputError("--set", problems)
+    config = NumericConfig(**values)
+    config.verify()
+    return config
+
+
+def quantized(output: Output, checkpoint: Checkpoint, config: NumericConfig) -> QuantizedModel:
+    """The model on its grid, in wide formats."""
+    weights = sum(array.size for _, array in checkpoint.ir.matrices())
+    if weights < LARGE:
+        return quantize(checkpoint.ir, config)
+    with output.progress(f"quantising {weights:,} weights"):
+        return quantize(checkpoint.ir, config)
+
+
+def calibrated(
+    output: Output, checkpoint: Checkpoint, config: NumericConfig, context: int, calibration: Calibration
+) -> QuantizedModel:
+    """The quantised model in the formats that fit it."""
+    model = quantized(output, checkpoint, config)
+    with output.progress("calibrating", calibration.count) as progress:
+
+        def windows() -> Iterator[np.ndarray]:
+            done = 0
+            for window in calibration.windows or ():
+                yield window
+                done += len(window)
+                progress("", min(done, calibration.count))
+
+        text = None if calibration.windows is None else windows()
+        return calibrate(model, context, calibration.count, text, lambda done: progress("", done))
