@@ -37,7 +37,7 @@ def ends(bits: int) -> list[int]:
 
 
 def every_gate(n: Numerics, pairs: int) -> Run:
-    """All gates with the ends of ups."""
+    """All gates, half of them beyond the table, with the ends of ups."""
     top = 1 << (n.config.gate_bits - 1)
     gates, ups = np.array([*product(range(-top, top), ends(n.config.up_bits))]).T
     return run(n, pairs, gates, ups)
@@ -54,7 +54,7 @@ def some_gates(n: Numerics, pairs: int) -> Run:
 
 
 def test_swiglu():
-    narrow = {"gate_frac": 4, "gate_bits": 9, "up_bits": 6, "hidden_bits": 10, "silu_index": 3}
+    narrow = {"gate_frac": 4, "gate_bits": 10, "up_bits": 6, "hidden_bits": 10, "silu_index": 3}
     runs = {
         "every_gate": every_gate(numerics(**narrow), 3),
         "model": some_gates(numerics(), 4),
