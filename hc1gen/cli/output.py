@@ -14,6 +14,11 @@ WIDTH = 120
 """Columns of a table that goes to a file."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for the program to handle, as everywhere
+
+
 class Step(Protocol):
     """Tells a progress bar what is being done, how much is done, and of how much if that has changed."""
 
@@ -25,8 +30,8 @@ class Output:
 
     def __init__(self, as_json: bool):
         self.as_json = as_json
-        self._out = Console(highlight=False)
-        self._err = Console(stderr=True, highlight=False)
+        self._out = _Console(highlight=False)
+        self._err = _Console(stderr=True, highlight=False)
         if not self._out.is_terminal:
             self._out.width = WIDTH
 
@@ -96,4 +101,4 @@ def number(value: object) -> str:
     """A value as people read it: 262,144, 0.123, text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"

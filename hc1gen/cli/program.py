@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
+from amaranth.hdl import UnusedElaboratable
 
 from ..errors import CheckFailed, Hc1genError, InputError, ToolMissing
 
@@ -73,7 +75,11 @@ def _fail(kind: str, lines: list[str], code: int, as_json: bool) -> int:
 
 
 def _prepare_process() -> None:
-    """Unprintable characters never end a command; SIGTERM ends it like an exception, so that nothing stays behind."""
+    """Unprintable characters never end a command; SIGTERM ends it like an exception, so that nothing stays behind.
+
+    Amaranth is not to complain about blocks that an interrupted bake has left unused.
+    """
+    warnings.simplefilter("ignore", UnusedElaboratable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

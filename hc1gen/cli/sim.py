@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median_low
 from typing import Any
 
 import click
@@ -109,7 +109,7 @@ def simulate(output: Output, baked: Baked, asked: Request, jobs: int) -> dict[st
         "prompt_tokens": len(asked.ids),
         "context": baked.context,
         "clocks": clocks,
-        "clocks_per_token": median(clocks),
+        "clocks_per_token": median_low(clocks),
         "clocks_at_last_position": clocks[-1],
         "cycles": cycles,
         "tokens_per_second": round(len(clocks) / duel.chip_seconds, 2),
