@@ -10,9 +10,9 @@ from ..quant.quantized import QuantizedModel
 from ..rtl.chip import kind_of, tile_kinds, tiles
 from ..rtl.plan import Plan
 
-BAKE_SECONDS, BAKE_SECONDS_PER_WEIGHT = 8.0, 25e-6
-BUILD_SECONDS, BUILD_SECONDS_PER_WEIGHT = 25.0, 500e-6
-"""Processor time measured on vectors of 10 to 80 thousand weights and on the default model of 262 thousand."""
+BAKE_SECONDS, BAKE_SECONDS_PER_WEIGHT = 8.0, 20e-6
+BUILD_SECONDS, BUILD_SECONDS_PER_WEIGHT = 38.0, 450e-6
+"""Processor time, a line through models of 5, 9 and 259 thousand weights (docs/cli.md)."""
 COLUMNS = ("matrices", "tiles", "rows", "columns", "weights", "zero weights", "full adders", "accumulator bits")
 
 
