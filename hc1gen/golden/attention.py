@@ -11,7 +11,7 @@ from .norm import bit_length_exact, cut_mantissa
 def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.ndarray, n: Numerics) -> np.ndarray:
     """Queries [T, H, d], keys and values [S, Hkv, d] of positions 0..S-1, query positions [T] → contexts [T, H * d].
 
-    A query sees the keys at and before its own position. Output width `context_bits`, fraction value_frac + context_frac.
+    A query sees the keys at and before its own position. Output: `context_bits`, fraction value_frac + context_frac.
     """
     t, heads, d = q.shape
     group = heads // keys.shape[1]

@@ -26,11 +26,10 @@ def requantize(
 
 
 def linear(
-    matrix: Matrix, x: tuple[np.ndarray, np.ndarray], in_frac: int, out_frac: int, bits: int, meter: Meter, name: str
-) -> np.ndarray:
+    matrix: Matrix, x: tuple[np.ndarray, np.ndarray], in_frac: int, out_frac: int | np.ndarray, bits: int,
+    meter: Meter, name: str,
+) -> np.ndarray:  # fmt: skip
     """Block floating point (mantissas [T, N], exponent [T]) through `matrix` → [T, R] of format (bits, out_frac)."""
     mantissas, exponent = x
     accumulator = matmul(mantissas, matrix.columns)
     return requantize(accumulator, matrix.mantissa, matrix.shift(in_frac, out_frac), exponent, bits, meter, name)
-
-

@@ -85,7 +85,7 @@ class Session:
     def forward(self, tokens: np.ndarray, observe: Callable[[int, np.ndarray], None] | None = None) -> np.ndarray:
         """Token ids [T] at the next T positions → logits [T, V] (int64, `logit_frac` fraction bits).
 
-        `observe(layer, x [T, D])` sees the residual stream: layer 0 is the embedding, layer i + 1 what layer i puts out.
+        `observe(layer, x [T, D])` sees the residual stream: layer 0 is the embedding, layer i + 1 what layer i makes.
         """
         g = self.golden
         x = g.model.embedding[tokens] * g.model.embedding_scale[tokens][:, None]
@@ -102,7 +102,10 @@ class Session:
         self.length += len(tokens)
         return self._logits(x)
 
-    def _attention(self, index: int, w: QuantizedLayer, x: np.ndarray, positions: np.ndarray, cos_sin) -> np.ndarray:
+    def _attention(
+        self, index: int, w: QuantizedLayer, x: np.ndarray, positions: np.ndarray,
+        cos_sin: tuple[np.ndarray, np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         product, rsqrt, k = rms_norm(x, w.attention_gain.gain, n)
         mantissas, shift = block_float(product, c.act_bits, rsqrt)

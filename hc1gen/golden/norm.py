@@ -38,5 +38,3 @@ def cut_mantissa(v: np.ndarray, top: np.ndarray, bits: int) -> np.ndarray:
     left = np.maximum(bits - top, 0)
     right = np.maximum(top - bits, 0)
     return ((v << left) >> right) & ((1 << bits) - 1)
-
-

@@ -22,8 +22,10 @@ def sine(turn: np.ndarray, n: Numerics) -> np.ndarray:
     return np.where(quarter & 2, -magnitude, magnitude)
 
 
-def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, bits: int, n: Numerics, meter: Meter, name: str) -> np.ndarray:
-    """Heads [T, H, head_dim] of `qkv_bits` → rotated, of `bits` bits: the low `qkv_bits - bits` bits are rounded off."""
+def rotate(
+    x: np.ndarray, cos: np.ndarray, sin: np.ndarray, bits: int, n: Numerics, meter: Meter, name: str
+) -> np.ndarray:
+    """Heads [T, H, head_dim] of `qkv_bits` → rotated, of `bits` bits: `qkv_bits - bits` low bits are rounded off."""
     a, b = np.split(x, 2, axis=-1)
     cos, sin = cos[:, None, :], sin[:, None, :]
     turned = np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
