@@ -52,7 +52,7 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
     `progress` gets every line the tools print. The executable appears when it is complete or not at all.
     """
     verilator = tools.simulation_tools()
-    token_bits, sources = _design(rtl_dir)
+    token_bits, sources = read_design(rtl_dir)
     out = rtl_dir / "sim"
     executable = out / f"chip-{_digest([verilator.version, str(token_bits)], [MAIN, *sources])}"
     if executable.exists():
@@ -151,7 +151,7 @@ class ChipSimulator:
         raise CheckFailed(f"chip simulation: {said or 'the simulator ended without a word'}")
 
 
-def _design(rtl_dir: Path) -> tuple[int, list[Path]]:
+def read_design(rtl_dir: Path) -> tuple[int, list[Path]]:
     """The token width and the files of the chip, the waivers first; InputError where something is missing."""
     for name in ("manifest.json", "filelist.f"):
         if not (rtl_dir / name).is_file():

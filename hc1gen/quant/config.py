@@ -22,7 +22,7 @@ class NumericConfig:
     rsqrt_index: int = field(default=5, metadata={"range": (2, 10), "doc": "1/sqrt table, log2 of its entries"})
     angle_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "sine and cosine magnitude, unsigned"})
     angle_index: int = field(default=5, metadata={"range": (2, 10), "doc": "quarter-wave table, log2 of its entries"})
-    phase_bits: int = field(default=24, metadata={"range": (18, 32), "doc": "RoPE angle, unsigned fraction of a turn"})
+    phase_bits: int = field(default=32, metadata={"range": (18, 36), "doc": "RoPE angle, unsigned fraction of a turn"})
     qkv_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q, K and V before RoPE"})
     query_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q after RoPE"})
     kv_bits: int = field(default=8, metadata={"range": (4, 12), "doc": "an element of the KV cache"})
@@ -49,8 +49,21 @@ class NumericConfig:
             value = getattr(self, f.name)
             if not isinstance(value, int) or not low <= value <= high:
                 problems.append(problem(f.name, value, f"{low}..{high}", "choose a width in that range"))
+        for low, high, bound in self._ordered():
+            if bound < getattr(self, low):
+                problems.append(problem(low, getattr(self, low), f"at most {bound} ({high})", "change one of the two"))
         if problems:
             raise InputError("numeric config", problems)
+
+    def _ordered(self) -> list[tuple[str, str, int]]:
+        """(field, what bounds it, the bound): a table is not finer than its argument, a product not narrower than a gain."""
+        return [
+            ("exp_index", "score_frac", self.score_frac),
+            ("silu_index", "gate_frac + 4", self.gate_frac + 4),
+            ("gain_bits", "product_bits", self.product_bits),
+            ("kv_bits", "qkv_bits", self.qkv_bits),
+            ("query_bits", "qkv_bits", self.qkv_bits),
+        ]
 
 
 WIDE_FRAC = 10

@@ -3,8 +3,10 @@
 import numpy as np
 
 LOW, HIGH = -4, 3
-ON_GRID = 0.01
-"""A row counts as lying on a grid when no weight is further than this from it, in steps of the grid."""
+ON_GRID = 0.02
+"""A row counts as lying on a grid when no weight is further than this from it, in steps of the grid.
+
+Rounding the largest weight, 4 steps, to bfloat16 moves it by up to 0.0156 steps."""
 
 
 def quantize_rows(weights: np.ndarray, candidates: int = 24, refinements: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -16,7 +18,7 @@ def quantize_rows(weights: np.ndarray, candidates: int = 24, refinements: int = 
     rows = weights.astype(np.float64)
     best_q, best_s = _scaled(rows, _widest_scale(rows))
     best_e = _error(rows, best_q, best_s)
-    for ratio in np.linspace(0.4, 1.0, candidates):
+    for ratio in np.linspace(0.4, 1.2, candidates):
         s = _widest_scale(rows) * ratio
         for _ in range(refinements):
             q, s = _scaled(rows, s)

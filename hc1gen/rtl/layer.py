@@ -56,8 +56,9 @@ def _attention(netlist: Netlist, plan: Plan, blocks: Blocks) -> Placed:
     rope = netlist.place("rope", "rope", blocks["rope"])
     attention = netlist.place("attention", "attention", blocks["attention"])
     quantize, out = matrix(netlist, blocks, "out", f"{netlist.name}_out", "quantize_context")
-    position = f"{netlist.net(residual, 'tag')}[{plan.position_bits - 1}:0]"  # the tag's lowest field
-    rope.nets["position"] = attention.nets["position"] = position
+    netlist.wires |= {"position": plan.position_bits, "unused_tag": residual.widths["tag"] - plan.position_bits}
+    residual.nets["tag"] = "{unused_tag, position}"  # the position is the tag's lowest field
+    rope.nets["position"] = attention.nets["position"] = "position"
     netlist.stream(residual, norm, "inner")
     netlist.stream(qkv, rope)
     netlist.stream(rope, attention)

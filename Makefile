@@ -1,0 +1,63 @@
+# make demo    install everything, bake the embedded model, build the chip, let it tell a story
+# make test    install everything, run the unit tests and the cocotb regressions
+# The rest: see `make help`.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+NAME   ?= tinystories-w3
+MODEL  ?= hc1gen/models/$(NAME)
+DESIGN ?= rtl_out/$(NAME)
+JOBS   ?= 2
+
+.PHONY: help install demo test bake sim sim-full lint check synth-check mutate bench clean
+
+help:
+	@echo "demo         bake, build, talk: the embedded model end to end"
+	@echo "test         unit tests and cocotb regressions (about 20 minutes on 2 cores)"
+	@echo "bake         write the Verilog of MODEL=$(MODEL) to $(DESIGN)"
+	@echo "sim          the cocotb regressions: every block, a layer, small chips, the baked chip"
+	@echo "lint         verilator -Wall on what bake wrote"
+	@echo "check        ruff and mypy on the source"
+	@echo "synth-check  yosys reads and elaborates the whole chip, generic cells"
+	@echo "mutate       break the chip in many ways and see the tests fail"
+	@echo "bench        measure: see benchmarks/README.md"
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+install: $(VENV)/installed
+
+demo: install
+	$(BIN)/hc1gen demo
+
+test: install
+	$(BIN)/pytest -n $(JOBS)
+
+bake: install
+	$(BIN)/hc1gen bake $(MODEL) -o $(DESIGN)
+
+sim: install
+	$(BIN)/pytest -n $(JOBS) verif
+
+lint: bake
+	$(BIN)/python -m hc1gen.backend.lint $(DESIGN)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+synth-check: bake
+	$(BIN)/python -m hc1gen.backend.elaborate $(DESIGN)
+
+mutate: install
+	$(BIN)/pytest -n $(JOBS) verif -m mutation
+
+bench: bake
+	$(BIN)/python benchmarks/run.py $(DESIGN)
+
+clean:
+	rm -rf $(VENV) rtl_out/*/ verif/sim_build build
