@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ from typing import Self
 from hc1gen.backend import tools
 from hc1gen.backend.verilator_config import CONFIG
 from hc1gen.errors import CheckFailed, InputError, problem
+from hc1gen.reason import Reason
 
 MAIN = Path(__file__).with_name("sim_main.cpp")
 PATIENCE = 5_000_000
@@ -25,15 +25,6 @@ LOG_TAIL = 30
 VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal")
 COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """`-O1` for what runs each clock: beyond it the build takes longer than a usual run saves."""
-
-
-class Reason(IntEnum):
-    """Why a token is or is not the last."""
-
-    MORE = 0
-    EOS = 1
-    LIMIT = 2
-    CONTEXT_FULL = 3
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
 from ..quant.quantized import Matrix, QuantizedLayer, QuantizedModel
+from ..reason import Reason
 from .arith import Meter, round_shift
 from .attention import attend
 from .blockfloat import block_float
@@ -15,15 +15,6 @@ from .norm import rms_norm
 from .rope import angles, rotate
 from .sampler import argmax
 from .swiglu import swiglu
-
-
-class Reason(IntEnum):
-    """Why a token is the last one."""
-
-    MORE = 0
-    EOS = 1
-    LIMIT = 2
-    FULL = 3
 
 
 @dataclass(frozen=True)

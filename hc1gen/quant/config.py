@@ -56,7 +56,7 @@ class NumericConfig:
             raise InputError("numeric config", problems)
 
     def _ordered(self) -> list[tuple[str, str, int]]:
-        """(field, what bounds it, the bound): a table is not finer than its argument, a product not narrower than a gain."""
+        """(field, what bounds it, the bound): no table finer than its argument, no product narrower than a gain."""
         return [
             ("exp_index", "score_frac", self.score_frac),
             ("silu_index", "gate_frac + 4", self.gate_frac + 4),

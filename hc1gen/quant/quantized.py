@@ -164,11 +164,12 @@ def quantize(ir: ModelIR, config: NumericConfig, formats: Formats | None = None)
             down=matrix("mlp.down_proj", w.down),
         )
 
+    wide = Formats.wide(ir.config.layers, ir.config.kv_heads * ir.config.head_dim // 2)
     head_name = "model.embed_tokens.weight" if ir.config.tied else "lm_head.weight"
     head = Matrix.quantize(head_name, ir.head, bits)
     rows = head if ir.config.tied else Matrix.quantize("model.embed_tokens.weight", ir.embedding, bits)
     return QuantizedModel(
-        ir.name, ir.sha256, ir.config, config, formats or Formats.wide(ir.config.layers, ir.config.kv_heads * ir.config.head_dim // 2),
+        ir.name, ir.sha256, ir.config, config, formats or wide,
         embedding=rows.weights,
         embedding_scale=np.floor(rows.scale * 2.0**config.residual_frac + 0.5).astype(np.int64),
         layers=tuple(layer(i, w) for i, w in enumerate(ir.layers)),

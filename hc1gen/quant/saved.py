@@ -48,7 +48,7 @@ def load(path: Path) -> QuantizedModel:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("hc1gen", "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(path, problem("cannot be read", error, FORMAT, "bake the chip again")) from error
     if metadata.get("format") != FORMAT:

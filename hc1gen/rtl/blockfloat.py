@@ -1,5 +1,7 @@
 """Block floating point: a vector becomes int8 mantissas under one power-of-two exponent, put out as bit-planes."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -118,7 +120,7 @@ class BlockFloat(wiring.Component):
                 m.d.sync += plane.eq(Cat(plane[self.count :], *(q[b] for q in mantissas)))
             m.d.sync += out.valid.eq(loaded)
         with m.Elif(out.valid & out.ready):
-            m.d.sync += [plane.eq(after) for plane, after in zip(planes, planes[1:], strict=False)]
+            m.d.sync += [plane.eq(after) for plane, after in pairwise(planes)]
             m.d.sync += out.valid.eq(~sent)
 
 

@@ -21,7 +21,9 @@ def matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, quantizer: st
     requant = netlist.place(f"{kind}_requant", f"requant_{kind}", blocks[f"requant_{kind}"])
     netlist.stream(quantize, cmvm)
     netlist.stream(cmvm, requant)
-    nets = {port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")}
+    nets = {
+        port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")
+    }
     netlist.text_module(f"{kind}_tile", tile, {"clk": "clk", "x": netlist.net(cmvm, "plane"), **nets})
     return quantize, requant
 

@@ -1,4 +1,4 @@
-"""Memories of the chip: KV caches and score buffers, written as text so that a flow can put an SRAM macro in their place."""
+"""Memories of the chip: KV caches and score buffers, as text modules that a flow can replace by SRAM macros."""
 
 
 def memory_module(name: str, depth: int, width: int, holds: str) -> str:

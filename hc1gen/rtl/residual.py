@@ -36,9 +36,7 @@ class Residual(wiring.Component):
         m = Module()
         bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
         width = bits * self.plan.lanes
-        held = Signal(
-            beats * width, reset_less=True
-        )  # shifts; the beat wanted next is in the low bits
+        held = Signal(beats * width, reset_less=True)  # shifts; the beat wanted next is in the low bits
         sums = Signal(lanes(self.plan.lanes, bits), reset_less=True)
         shift, taken, given = Signal(), Signal(), Signal()
         m.d.comb += [

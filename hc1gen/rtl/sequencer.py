@@ -1,26 +1,16 @@
 """The chip's control: prompts in, generated tokens out, and every token's way round the pipeline."""
 
-from enum import IntEnum
-
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..reason import Reason
 from .embedding import tagged_token
 from .plan import Plan
 from .types import EPOCH_BITS, stream_of
 
 LIMIT_BITS = 16
 CLOCKS_BITS = 32
-
-
-class Reason(IntEnum):
-    """Why a token is the last one, as in the `reason` of `Sequencer.out`."""
-
-    MORE = 0
-    EOS = 1
-    LIMIT = 2
-    FULL = 3
 
 
 def prompt_token(plan: Plan) -> data.StructLayout:

@@ -48,7 +48,7 @@ class Tile:
 
     @property
     def acc_bits(self) -> int:
-        """Accumulator width that no input overflows: twice a row's sum of magnitudes fits above the bits shifted out."""
+        """Accumulator width that no input overflows: twice a row's sum of magnitudes, above the bits shifted out."""
         largest = int(np.abs(self.weights.astype(np.int64)).sum(axis=1).max())
         return max(2 * largest, 1).bit_length() + 1 + self.act_bits - 1
 

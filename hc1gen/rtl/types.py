@@ -20,7 +20,7 @@ def lanes(count: int, bits: int) -> data.ArrayLayout:
 
 
 def tag(position_bits: int) -> data.StructLayout:
-    """What a token carries: its position, its sequence, the epoch it was issued in, and whether its successor is wanted."""
+    """What a token carries: position, sequence, the epoch it was issued in, and whether its successor is wanted."""
     return data.StructLayout(
         {"position": position_bits, "sequence": SEQUENCE_BITS, "epoch": EPOCH_BITS, "predict": 1}
     )  # fmt: skip
@@ -47,7 +47,7 @@ def saturate(x: Value, bits: int) -> Value:
 
 
 def named(m: Module, value: Value, name: str) -> Signal:
-    """`value` as a signal. An expression used more than once must have a name, or its logic is written out each time."""
+    """`value` as a signal: an expression used more than once without a name has its logic written out each time."""
     signal = Signal.like(value, name=name)
     m.d.comb += signal.eq(value)
     return signal

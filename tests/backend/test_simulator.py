@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hc1gen.backend.simulator import ChipSimulator, Reason, Token, build
+from hc1gen.backend.simulator import ChipSimulator, Token, build
 from hc1gen.errors import CheckFailed, InputError
+from hc1gen.reason import Reason
 
 LATENCY = 5
 EOS = 100
@@ -73,7 +74,7 @@ def test_answer_ends_at_eos(chip):
 
 
 def test_answer_ends_at_the_context(chip):
-    assert list(chip.run([250])) == expected(251, 5, Reason.CONTEXT_FULL)
+    assert list(chip.run([250])) == expected(251, 5, Reason.FULL)
 
 
 def test_one_prompt_after_another(chip):

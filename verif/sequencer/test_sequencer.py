@@ -11,8 +11,8 @@ from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
-from hc1gen.golden.model import GoldenModel, Reason
-from hc1gen.rtl.sequencer import Reason as ChipReason
+from hc1gen.golden.model import GoldenModel
+from hc1gen.reason import Reason
 from hc1gen.rtl.sequencer import Sequencer
 
 VOCAB = 37
@@ -90,7 +90,3 @@ def test_answers(context, eos):
     }  # fmt: skip
     sources = [WAIVERS, convert(Sequencer(plan, eos), "sequencer")]
     simulate("sequencer", sources, "sequencer", "sequencer.bench_sequencer", case=case)
-
-
-def test_reasons_are_the_golden_models():
-    assert {r.name: int(r) for r in ChipReason} == {r.name: int(r) for r in Reason}
