@@ -192,4 +192,4 @@ def test_any_encoding_will_do(tmp_path):
     shutil.copytree(SMALL, model)
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run([*PROCESS, "inspect", model], env=environment, capture_output=True, encoding="latin-1")
-    assert done.returncode == 0 and r"checkpoint       \u6a21\u578b" in done.stdout
+    assert done.returncode == 0 and r"checkpoint  \u6a21\u578b" in done.stdout

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 from command import QUICK, SMALL, WITH_BOS, hc1gen, refused
 
@@ -113,9 +112,7 @@ def _built_chip(chip, fields):
     assert plain.stdout.startswith("hello" + fields["text"][:3] + "\n")
     assert "all 3 tokens equal the golden model's" in plain.stdout
     model = saved.load(chip / "model.safetensors")
-    np.negative(model.head.mantissa, out=model.head.mantissa)  # the least likely token becomes the likeliest
-    model.head.mantissa[:] = np.abs(model.head.mantissa)
-    model.head.weights[fields["tokens"][0]] = 0
+    model.head.weights[fields["tokens"][0]] = 0  # the likeliest token is so no longer
     (chip / "model.safetensors").write_bytes(saved.to_bytes(model))
     wrong = hc1gen("sim", chip, "--prompt", "hello", "--json")
     assert wrong.code == 1 and wrong.fields["match"] is False and wrong.fields["build_seconds"] < 5
