@@ -1,0 +1,80 @@
+"""What the benchmarks share: their command line, their tables, and what stands beside every figure."""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # has to stand before numpy is imported
+
+import click
+
+from hc1gen.cli.output import Output, number
+from hc1gen.cli.program import Program
+
+ROOT = Path(__file__).resolve().parents[1]
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns, and what has to be known to read them."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """The table as it stands in results.md."""
+        numeric = [any(isinstance(row[i], int | float) for row in self.rows) for i in range(len(self.columns))]
+        lines = [f"**{self.title}**", "", _row(self.columns), _row("---:" if n else "---" for n in numeric)]
+        lines += [_row(cell(value) for value in row) for row in self.rows]
+        return "\n".join([*lines, "", *([self.note, ""] if self.note else [])])
+
+
+def _row(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def cell(value: object) -> str:
+    """A figure as people read it; empty where there is none."""
+    return "" if value is None else number(value)
+
+
+def show(output: Output, tables: Sequence[Table]) -> None:
+    """The tables on a terminal."""
+    for table in tables:
+        output.table(table.title, table.columns, [[cell(v) if v is None else v for v in row] for row in table.rows])
+        if table.note:
+            output.line(table.note)
+
+
+def conditions() -> Fields:
+    """JSON fields: the machine, and how busy it was when the measurement ended."""
+    load = round(os.getloadavg()[0], 2)
+    return {
+        "processors": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "load": load,
+    }
+
+
+def script(command: click.Command) -> None:
+    """Run a command with hc1gen's exit codes: 0 ok, 1 a requirement is not met, 2 bad input."""
+    group = Program(name="benchmark", invoke_without_command=False)
+    group.add_command(command, "run")
+    group.main(["run", *sys.argv[1:]])
+
+
+def verdict(value: float, bound: float, least: bool = False) -> str:
+    """Whether a figure meets its requirement."""
+    return "met" if (value >= bound if least else value <= bound) else "NOT MET"
+
+
+Watch = Callable[[str, int], None]
+"""Told what was done last, and how many steps are done."""
