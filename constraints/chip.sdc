@@ -1,0 +1,4 @@
+# Timing constraints of the chip.
+create_clock -name clk -period 20.0 [get_ports clk]
+set_input_delay 4.0 -clock clk [all_inputs -no_clocks]
+set_output_delay 4.0 -clock clk [all_outputs]
