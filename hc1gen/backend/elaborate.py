@@ -1,41 +1,63 @@
 """`python -m hc1gen.backend.elaborate DESIGN`: yosys reads and elaborates a baked chip on generic cells."""
 
+import json
+import subprocess
 import sys
+import tempfile
+from importlib import util
 from pathlib import Path
 
 from ..errors import CheckFailed, Hc1genError, ToolMissing
 from .simulator import read_design
 from .verilator_config import CONFIG
 
+WORKER = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in sys.stdin:
+    libyosys.run_pass(line.strip(), design)
+"""
+"""Yosys ends its process on an error, so it gets one of its own."""
+
 
 def elaborate(rtl_dir: Path) -> dict[str, int]:
-    """Read the whole chip, resolve its hierarchy, turn processes into cells, check it. Cells of each kind.
+    """Read the whole chip, resolve its hierarchy, turn processes into cells, check it. Cells of each type.
 
     Memories stay memories and counts stay sums of generic cells: this is elaboration, not mapping.
     Raises `CheckFailed` where yosys finds an error, `ToolMissing` where pyosys is not installed.
     """
-    try:
-        from pyosys import libyosys as ys
-    except ImportError as error:
-        raise ToolMissing("pyosys: not installed; pip install 'hc1gen[dev]'") from error
-    design = ys.Design()
-    sources = [path for path in read_design(rtl_dir)[1] if path.name != CONFIG]
-    try:
-        for path in sources:
-            # Slang keeps a count of ones one cell, where yosys' own reader adds bit by bit: ten times the cells. It
-            # takes SystemVerilog only; Amaranth's Verilog is Yosys' own.
-            reader = f"read_slang --top {path.stem}" if path.suffix == ".sv" else "read_verilog"
-            ys.run_pass(f"tee -q {reader} {path}", design)
-        for command in ("hierarchy -check -top chip", "proc -noopt", "check -assert"):
-            ys.run_pass(f"tee -q {command}", design)
-    except RuntimeError as error:
-        raise CheckFailed(f"{rtl_dir}: yosys stopped: {error}") from error
+    if util.find_spec("pyosys") is None:
+        raise ToolMissing("pyosys: not installed; pip install 'hc1gen[dev]'")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "stat.json"
+        commands = [_read(path) for path in read_design(rtl_dir)[1] if path.name != CONFIG]
+        commands += [
+            "hierarchy -check -top chip",
+            "proc -noopt",
+            "memory_collect",
+            "check -assert",
+            f"tee -q -o {report} stat -json",
+        ]
+        script = "\n".join(commands)
+        done = subprocess.run([sys.executable, "-c", WORKER], input=script, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
+            raise CheckFailed(f"{rtl_dir}: yosys stopped: {' '.join(said) or done.stderr[-500:]}")
+        modules = json.loads(report.read_text())["modules"]
     counts: dict[str, int] = {}
-    for module in design.modules_.values():
-        for cell in module.cells_.values():
-            kind = str(cell.type)
-            counts[kind] = counts.get(kind, 0) + 1
+    for module in modules.values():
+        for cell, count in module["num_cells_by_type"].items():
+            counts[cell] = counts.get(cell, 0) + count
     return counts
+
+
+def _read(path: Path) -> str:
+    """Slang keeps a count of ones short, where yosys' own reader adds bit by bit: ten times the cells.
+
+    It is for SystemVerilog; Amaranth's Verilog is Yosys' own.
+    """
+    return f"read_slang --top {path.stem} {path}" if path.suffix == ".sv" else f"read_verilog {path}"
 
 
 def main() -> int:
@@ -46,8 +68,7 @@ def main() -> int:
     except Hc1genError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    cells = sum(counts.values())
-    print(f"{rtl_dir}: yosys read and elaborated the chip, {cells} cells and instances of {len(counts)} kinds")
+    print(f"{rtl_dir}: yosys read and elaborated the chip, {sum(counts.values())} cells of {len(counts)} types")
     return 0
 
 

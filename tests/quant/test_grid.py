@@ -34,7 +34,6 @@ def test_row_on_a_grid_is_taken_over(dtype, smallest):
     assert np.abs(scale / scales - 1).max() < {"float32": 2**-23, "float16": 2**-10, "bfloat16": 2**-8}[dtype]
 
 
-
 @pytest.mark.parametrize("dtype", list(DTYPES))
 def test_row_that_uses_part_of_a_grid_is_taken_over(dtype):
     integers, scales = grid_rows(1, 1000, low=-3, high=2)

@@ -1,0 +1,106 @@
+"""A bake as files: digests, order, text that is kept elsewhere too."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hc1gen.backend import bake as backend
+from hc1gen.backend.elaborate import elaborate
+from hc1gen.backend.lint import lint
+from hc1gen.errors import CheckFailed, InputError
+from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.model import GoldenModel
+from hc1gen.quant import saved
+from hc1gen.quant.config import NumericConfig
+from hc1gen.quant.quantized import quantize
+from hc1gen.rtl.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("bake") / "small"
+    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
+    backend.bake(model, Plan(model.numerics(16), 3, 1), out, SMALL / "tokenizer.json")
+    return out
+
+
+def test_constraints_of_the_repository_are_what_bake_writes(baked):
+    assert (ROOT / "constraints" / "chip.sdc").read_text() == (baked / "chip.sdc").read_text()
+
+
+def test_manifest_has_the_digest_of_every_file(baked):
+    digests = json.loads((baked / "manifest.json").read_text())["files"]
+    found = {
+        str(path.relative_to(baked)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in baked.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    assert digests == found
+
+
+def test_every_verilog_file_says_what_it_holds(baked):
+    for line in (baked / "filelist.f").read_text().split():
+        assert (baked / line).read_text().startswith("// "), line
+
+
+def test_file_list_has_leaves_first_and_the_top_last(baked):
+    names = (baked / "filelist.f").read_text().split()
+    assert names[-1] == "rtl/chip.v"
+    assert sorted(names) == sorted(str(p.relative_to(baked)) for p in (baked / "rtl").rglob("*.*v"))
+
+
+def test_a_chip_is_lint_clean_and_a_spoilt_one_is_not(baked, tmp_path):
+    lint(baked)
+    spoilt = shutil.copytree(baked, tmp_path / "spoilt")
+    tile = spoilt / "rtl" / "tiles" / "layer0_out.sv"
+    tile.write_text(tile.read_text().replace("input wire step,", "input wire step, input wire surplus,"))
+    with pytest.raises(CheckFailed, match="not lint-clean"):
+        lint(spoilt)
+
+
+def test_saved_model_is_the_baked_one(baked):
+    model = saved.load(baked / "model.safetensors")
+    assert saved.to_bytes(model) == (baked / "model.safetensors").read_bytes()
+    prompt = [1, 5, 9]
+    again = quantize(load_checkpoint(SMALL), NumericConfig()).with_formats(model.config, model.formats)
+    assert list(GoldenModel(model, 16).generate(prompt)) == list(GoldenModel(again, 16).generate(prompt))
+
+
+def test_saved_model_that_is_damaged_is_refused(baked, tmp_path):
+    broken = tmp_path / "model.safetensors"
+    broken.write_bytes((baked / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(InputError, match="cannot be read"):
+        saved.load(broken)
+
+
+def test_plan_names_everything_out_of_range():
+    model = quantize(load_checkpoint(SMALL), NumericConfig())
+    hidden, heads = model.model.hidden, model.model.kv_heads
+    with pytest.raises(InputError) as error:
+        Plan(model.numerics(10**6), hidden + 1, 0).verify()
+    assert f"lanes: got {hidden + 1}, expected 1..{hidden}" in str(error.value)
+    assert f"kv heads per clock: got 0, expected 1..{heads}" in str(error.value)
+    assert "context: got 1000000" in str(error.value)
+
+
+def test_yosys_elaborates_a_chip_with_its_memories_as_memories(baked):
+    pytest.importorskip("pyosys", reason="pyosys is not installed")
+    counts = elaborate(baked)
+    assert counts["$mem_v2"] >= 2, "KV cache and score buffer"
+    assert counts["layer0"] == counts["head"] == counts["argmax"] == 1
+
+
+def test_yosys_names_a_module_that_is_missing(baked, tmp_path):
+    pytest.importorskip("pyosys", reason="pyosys is not installed")
+    spoilt = shutil.copytree(baked, tmp_path / "spoilt")
+    chip = spoilt / "rtl" / "chip.v"
+    chip.write_text(chip.read_text().replace("argmax argmax", "argmin argmax"))
+    with pytest.raises(CheckFailed, match="argmin"):
+        elaborate(spoilt)
