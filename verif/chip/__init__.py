@@ -1,0 +1,1 @@
+"""Tests of whole chips, on the Verilog that `hc1gen bake` writes."""

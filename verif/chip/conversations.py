@@ -1,0 +1,115 @@
+"""Prompts and what the golden model makes of them: tokens, and every vector between the layers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from bench.case import pack
+from bench.runner import simulate
+from bench.stalls import STALL_PATTERNS
+from designs import Design
+
+from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+
+VISIBLE = [
+    *(f'public_flat_rd -module "chip" -var "{net}_y__payload"' for net in ("layer*", "embedding")),
+    *(f'public_flat_rd -module "{m}" -var "*__{s}"' for m in ("chip", "layer0") for s in ("valid", "ready")),
+]
+"""What tests see besides the ports: the vectors between the layers, and every handshake of the chip and of layer 0."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A prompt, the limit, and the golden answer as (token, last, reason)."""
+
+    prompt: list[int]
+    limit: int
+    answer: list[tuple[int, int, int]]
+
+    def passed(self, context: int) -> list[int]:
+        """The tokens that go through the chip: all but the last one and what was cut."""
+        return self.prompt[:context] + [token for token, _, _ in self.answer[:-1]]
+
+
+def converse(design: Design, prompt: list[int], limit: int = 0) -> Conversation:
+    """What the golden model answers."""
+    answer = [(t.token, int(t.last), int(t.reason)) for t in design.golden.generate(prompt, limit)]
+    return Conversation(prompt, limit, answer)
+
+
+def stream_names(design: Design) -> list[str]:
+    """The streams between the layers; number i is what layer i takes."""
+    return ["embedding_y", *(f"layer{i}_y" for i in range(design.model.model.layers))]
+
+
+def vector_words(plan: Plan, vector: np.ndarray, tag: int) -> Iterator[int]:
+    """Payloads of one vector [D] of the residual stream."""
+    bits = plan.n.residual_bits
+    values = [0 if i is None else int(vector[i]) for i in plan.residual]
+    for first in range(0, len(values), plan.lanes):
+        yield pack(values[first : first + plan.lanes], bits) | tag << plan.lanes * bits
+
+
+def tag_word(plan: Plan, position: int, epoch: int, predict: bool) -> int:
+    """What a token carries, as `hc1gen.rtl.types.tag`; the sequence is 0."""
+    at = plan.position_bits + SEQUENCE_BITS
+    return position | epoch % (1 << EPOCH_BITS) << at | int(predict) << at + EPOCH_BITS
+
+
+def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
+    """Every payload on the streams between the layers: the prompt at once, then token by token."""
+    plan, names = design.plan, stream_names(design)
+    words: dict[str, list[int]] = {name: [] for name in names}
+    for epoch, talk in enumerate(talks):
+        session, tokens = design.golden.session(), talk.passed(plan.n.context)
+        prompt = min(len(talk.prompt), plan.n.context)
+        for chunk in (tokens[:prompt], *([t] for t in tokens[prompt:])):
+            start = session.length
+
+            def note(layer: int, x: np.ndarray, start: int = start, epoch: int = epoch, prompt: int = prompt) -> None:
+                for position, vector in enumerate(x, start):
+                    tag = tag_word(plan, position, epoch, position >= prompt - 1)
+                    words[names[layer]] += vector_words(plan, vector, tag)
+
+            session.forward(np.array(chunk), note)
+    return words
+
+
+def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
+    """The case of `chip.bench_chip`, patterns and interruptions left open."""
+    plan = design.plan
+    return {
+        "conversations": [vars(talk) for talk in talks],
+        "context": plan.n.context,
+        "vocab": design.model.model.vocab,
+        "token_bits": plan.token_bits,
+        "position_bits": plan.position_bits,
+        "lanes_bits": plan.lanes * plan.n.residual_bits,
+        "beats": len(plan.residual) // plan.lanes,
+        "vectors": vectors(design, talks),
+    }
+
+
+def check_chip(
+    design: Design,
+    talks: list[Conversation],
+    *,
+    patterns: Iterable[str] = tuple(STALL_PATTERNS),
+    interrupts: Iterable[tuple[int, int]] = (),
+    timeout: int = 1_000_000,
+    speedup: float = 1.0,
+    extra: Mapping[str, object] | None = None,
+) -> None:
+    """Raise AssertionError unless the chip answers like the golden model, vector by vector, under every pattern.
+
+    Before each pattern's run, runs cut short by a reset: `interrupts` says after how many tokens taken and answered.
+    speedup: at least this much faster than one token at a time the first prompt must pass.
+    """
+    case = case_of(design, talks) | {
+        "patterns": list(patterns), "interrupts": list(interrupts), "timeout": timeout, "speedup": speedup,
+    }  # fmt: skip
+    simulate(
+        "chip", design.sources, "chip", "chip.bench_chip",
+        case=case | dict(extra or {}), vlt_lines=VISIBLE, testcase=None,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Testbench of one transformer layer with its tiles."""
