@@ -1,0 +1,199 @@
+"""What lanes buy: clocks of a token and cells of the chip, over lanes and KV heads per clock."""
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from common import Fields, Table, conditions, script, show
+
+# isort: split
+import cells
+import click
+
+from hc1gen.backend import simulator
+from hc1gen.backend.bake import bake
+from hc1gen.cli.cost import kind_costs, kv_bits
+from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.options import json_option
+from hc1gen.cli.output import Output
+from hc1gen.golden.calibrate import calibrate
+from hc1gen.quant.config import NumericConfig
+from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.rtl.attention import latency
+from hc1gen.rtl.plan import Plan
+
+LANES = (4, 8, 16, 32, 64)
+KV_HEADS = (1, 2, 4)
+POSITION = 64
+CONTEXT = 512
+POINTS = [(16, 4), (4, 4), (8, 4), (32, 4), (16, 1), (16, 2), (64, 4), (4, 1), (64, 1)]
+"""Points whose cells are counted, the most wanted first."""
+SIMULATED = ((16, 4, 1), (16, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
+"""(lanes, KV heads per clock, layers) of the chips that are simulated against the model of latencies."""
+
+
+def quantiser_to_result(columns: int, rows: int, act_bits: int, factor: bool) -> int:
+    """Clocks from the last of `columns` beats into a quantiser (or its norm) to the last of `rows` beats behind it.
+
+    RmsNorm: 4 clocks to the factor. BlockFloat: beats + 3 to the first plane, beats + 2 after a factor is valid.
+    Then one plane a clock; CMVM: 2 clocks to the first beat of rows, one beat a clock; Requant: 2.
+    """
+    first_plane = 4 + columns + 2 if factor else columns + 3
+    return first_plane + (act_bits - 1) + 2 + (rows - 1) + 2
+
+
+def layer_clocks(plan: Plan, position: int) -> int:
+    """From the last beat of the residual stream into a layer to the last beat out of it. Rope, SwiGLU: 2 clocks,
+    the skip connection: 1."""
+    bits, pairs = plan.n.config.act_bits, plan.pair_lanes // 2
+    residual = len(plan.residual) // plan.lanes
+    qkv = (len(plan.keys) + len(plan.values) + len(plan.queries)) // plan.pair_lanes
+    gate_up, hidden = len(plan.gate_up) // plan.pair_lanes, len(plan.hidden) // pairs
+    contexts = len(plan.contexts) // plan.lanes
+    attention = (
+        quantiser_to_result(residual, qkv, bits, True) + 2 + latency(plan, position)
+        + quantiser_to_result(contexts, residual, bits, False) + 1
+    )  # fmt: skip
+    mlp = (
+        quantiser_to_result(residual, gate_up, bits, True) + 2
+        + quantiser_to_result(hidden, residual, bits, False) + 1
+    )  # fmt: skip
+    return attention + mlp
+
+
+def token_clocks(plan: Plan, position: int) -> int:
+    """From one token on `out` to the next where nothing stalls: embedding 2 clocks and its beats, every layer, the
+    head, argmax 2, sequencer 1."""
+    residual, vocabulary = len(plan.residual) // plan.lanes, len(plan.vocabulary) // plan.lanes
+    head = quantiser_to_result(residual, vocabulary, plan.n.config.act_bits, True)
+    return 2 + residual - 1 + plan.n.model.layers * layer_clocks(plan, position) + head + 2 + 1
+
+
+def cut(model: QuantizedModel, layers: int) -> QuantizedModel:
+    """The first layers of a model, with no end token: it speaks nonsense, in the same time for each layer."""
+    return replace(
+        model,
+        model=replace(model.model, layers=layers, eos=()),
+        formats=replace(model.formats, layers=model.formats.layers[:layers]),
+        layers=model.layers[:layers],
+    )
+
+
+def plan_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Plan:
+    return Plan(model.numerics(CONTEXT), lanes, kv_heads)
+
+
+def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
+    """Clocks of the token at `POSITION`, in Verilator."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "chip"
+        bake(model, plan, folder, EMBEDDED / "tokenizer.json")
+        with simulator.ChipSimulator(simulator.build(folder, jobs)) as chip:
+            answer = list(chip.run([1] * POSITION, 2))
+    return answer[1].clocks
+
+
+def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: int) -> Fields:
+    """JSON fields: clocks of all points, cells of as many as `seconds` allow, and the simulations."""
+    checkpoint = Checkpoint.load(EMBEDDED)
+    with output.progress("calibrating"):
+        model = calibrate(quantize(checkpoint.ir, NumericConfig()), CONTEXT)
+    grid = [(lanes, kv) for lanes in LANES for kv in KV_HEADS]
+    points = {point: {"clocks": token_clocks(plan_of(model, *point), POSITION)} for point in grid}
+    if count:
+        _count(output, model, points, seconds)
+    checks = _check(output, model, jobs) if simulate else []
+    plan = plan_of(model, 16, 4)
+    return {
+        "position": POSITION,
+        "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
+        "checks": checks,
+        "full_adders": sum(kind.full_adders for kind in kind_costs(model, plan)),
+        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(model, plan)),
+        "kv_bits": kv_bits(plan),
+        "conditions": conditions(),
+    }
+
+
+def _count(output: Output, model: QuantizedModel, points: dict[tuple[int, int], Fields], seconds: float) -> None:
+    start = time.monotonic()
+    with output.progress("counting cells", len(POINTS)) as progress:
+        for done, point in enumerate(POINTS):
+            if time.monotonic() - start < seconds:
+                progress("lanes {}, KV heads {}".format(*point), done)
+                points[point] |= cells.chip_cells(model, plan_of(model, *point))
+
+
+def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:
+    checks = []
+    with output.progress("simulating", len(SIMULATED)) as progress:
+        for done, (lanes, kv, layers) in enumerate(SIMULATED):
+            progress(f"lanes {lanes}, KV heads {kv}, layers {layers}", done)
+            part = cut(model, layers)
+            plan = plan_of(part, lanes, kv)
+            simulated = simulated_clocks(part, plan, jobs)
+            derived = token_clocks(plan, POSITION)
+            checks.append({"lanes": lanes, "kv_heads_per_clock": kv, "layers": layers, "derived": derived,
+                           "simulated": simulated})  # fmt: skip
+    return checks
+
+
+def tables(result: Fields) -> list[Table]:
+    """Clocks and cells by point, the parts of the default chip, and derived against simulated clocks."""
+    points = {(p["lanes"], p["kv_heads_per_clock"]): p for p in result["points"]}
+    rows = [[lanes, *(points[lanes, kv]["clocks"] for kv in KV_HEADS)] for lanes in LANES]
+    heads = [f"{kv} KV heads per clock" for kv in KV_HEADS]
+    found = [
+        Table(f"Clocks of a token at position {result['position']}", ("lanes", *heads), rows,
+              "Derived from the latencies of the blocks (`lanes.py`); checked below."),
+        _sizes(result, points),
+    ]  # fmt: skip
+    if "blocks" in points[16, 4]:
+        found.append(_blocks(points[16, 4]["blocks"]))
+    if result["checks"]:
+        names = ("lanes", "kv_heads_per_clock", "layers", "derived", "simulated")
+        checks = [[check[name] for name in names] for check in result["checks"]]
+        found.append(Table("Derived clocks against simulated ones, the model cut to its first layers",
+                           ("lanes", "KV heads per clock", "layers", "derived", "simulated"), checks))  # fmt: skip
+    return found
+
+
+def _sizes(result: Fields, points: dict[tuple[int, int], Fields]) -> Table:
+    rows = [[*point, p["clocks"], p["gates"], p["flip_flops"]] for point, p in sorted(points.items()) if "gates" in p]
+    note = (
+        "Generic gates of at most three inputs, no logic optimisation beyond constants: for comparing points, not for "
+        f"areas. Not counted, the same at each point: the tiles ({result['full_adders']:,} full adders, "
+        f"{result['accumulator_flip_flops']:,} accumulator flip-flops), gain and embedding tables, and the KV caches "
+        f"({result['kv_bits']:,} bits). Points that are not listed were not counted: they would take too long."
+    )
+    return Table("Cells of all blocks of the chip", ("lanes", "KV heads per clock", "clocks", "gates", "flip-flops"),
+                 rows, note)  # fmt: skip
+
+
+def _blocks(blocks: dict[str, Fields]) -> Table:
+    kinds = ("gates", "flip_flops")
+    rows = [
+        [name, b["instances"], *(b[k] for k in kinds), *(b["instances"] * b[k] for k in kinds)]
+        for name, b in blocks.items()
+    ]
+    columns = ("block", "instances", "gates", "flip-flops", "gates, all", "flip-flops, all")
+    return Table("Blocks of the default chip, 16 lanes and 4 KV heads per clock", columns, rows)
+
+
+@click.command()
+@click.option("--simulate/--no-simulate", default=True, help="Check the clocks against short chips in Verilator.")
+@click.option("--cells/--no-cells", "count", default=True, help="Count cells with yosys.")
+@click.option("--seconds", type=float, default=3600, show_default=True, help="Begin to count no point after this.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Compilers at a time.")
+@json_option
+def lanes(simulate: bool, count: bool, seconds: float, jobs: int, output: Output) -> int:
+    """Clocks and cells over lanes and KV heads per clock. Exit code 1 where a simulation disagrees with the clocks."""
+    result = measure(output, simulate, count, seconds, jobs)
+    show(output, tables(result))
+    output.result(result)
+    return int(any(check["derived"] != check["simulated"] for check in result["checks"]))
+
+
+if __name__ == "__main__":
+    script(lanes)
