@@ -100,7 +100,7 @@ def tokens_inside(entering: Watcher, leaving: Watcher) -> int:
 @cocotb.parametrize(pattern=CASE.patterns)
 async def answers(dut: Any, pattern: str) -> None:
     """After runs that a reset cut short, all conversations are right, in order, in every layer."""
-    bench = Testbench(dut, pattern)
+    bench = Testbench(dut, pattern, CASE.constants)
     for taken, answered in CASE.interrupts:
         await cut_short(bench, pattern, taken, answered)
     prompts, _ = add(bench, pattern, compare=True)

@@ -1,7 +1,8 @@
 """Prompts and what the golden model makes of them: tokens, and every vector between the layers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from bench.case import pack
@@ -99,17 +100,21 @@ def check_chip(
     interrupts: Iterable[tuple[int, int]] = (),
     timeout: int = 1_000_000,
     speedup: float = 1.0,
-    extra: Mapping[str, object] | None = None,
+    sources: Sequence[Path] | None = None,
+    constants: Mapping[str, int] | None = None,
 ) -> None:
     """Raise AssertionError unless the chip answers like the golden model, vector by vector, under every pattern.
 
     Before each pattern's run, runs cut short by a reset: `interrupts` says after how many tokens taken and answered.
-    speedup: at least this much faster than one token at a time the first prompt must pass.
+    speedup: at least this much faster than one token at a time the first prompt must pass. sources: instead of the
+    design's own; constants: values of ports that they have more.
     """
     case = case_of(design, talks) | {
-        "patterns": list(patterns), "interrupts": list(interrupts), "timeout": timeout, "speedup": speedup,
-    }  # fmt: skip
-    simulate(
-        "chip", design.sources, "chip", "chip.bench_chip",
-        case=case | dict(extra or {}), vlt_lines=VISIBLE, testcase=None,
-    )  # fmt: skip
+        "patterns": list(patterns),
+        "interrupts": list(interrupts),
+        "timeout": timeout,
+        "speedup": speedup,
+        "constants": dict(constants or {}),
+    }
+    files = design.sources if sources is None else sources
+    simulate("chip", files, "chip", "chip.bench_chip", case=case, vlt_lines=VISIBLE)
