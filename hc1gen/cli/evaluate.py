@@ -22,7 +22,7 @@ Logits = Callable[[np.ndarray], np.ndarray]
 @click.command("eval")
 @click.argument("model", type=PATH, default=EMBEDDED, metavar="[MODEL]")
 @click.option("--text", type=PATH, required=True, help="Text file to predict, UTF-8.")
-@click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True, help="Tokens of it to use.")
+@click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True, help="Tokens of it to use, rounded up to whole windows.")
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens behind each BOS.")
 @calibration_options
 @set_option
@@ -55,7 +55,7 @@ def evaluate(
 def text_windows(checkpoint: Checkpoint, text: Path, tokens: int, window: int) -> np.ndarray:
     """Windows of a text behind BOS; InputError where there is not one, or the model is too short for it."""
     shape = checkpoint.ir.config
-    ids = text_tokens(checkpoint, text)[:tokens]
+    ids = text_tokens(checkpoint, text)[: -(-tokens // window) * window]
     rows = windows(ids, window, shape.bos)
     problems = []
     if not len(rows):

@@ -53,7 +53,9 @@ def test_eval_for_people(text):
 
 
 def test_eval_refuses(text, tmp_path):
-    message = refused("eval", SMALL, "--text", text, "--tokens", 10)
+    short = tmp_path / "short.txt"
+    short.write_text(text.read_text()[:10])
+    message = refused("eval", SMALL, "--text", short, "--tokens", 10)
     assert message.endswith("text: got 10 tokens, expected a window of 255 or more; choose a smaller --window")
     message = refused("eval", SMALL, "--text", text, "--window", 258, "--tokens", 300)
     assert "--window: got 258, expected 2 to 257, what the model can see" in message
