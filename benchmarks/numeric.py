@@ -4,9 +4,9 @@ The float reference has the same quantised weights. Every row changes one field 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from common import ROOT, Fields, Table, conditions, script, show, verdict
@@ -23,7 +23,7 @@ from hc1gen.frontend import reference
 from hc1gen.frontend.evaluate import nll
 from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import choose_formats, sample_text
-from hc1gen.golden.model import GoldenModel
+from hc1gen.golden.model import GoldenModel, Session
 from hc1gen.quant.config import Formats, NumericConfig, widened
 from hc1gen.quant.numerics import Numerics
 from hc1gen.quant.quantized import QuantizedModel, quantize
@@ -38,10 +38,10 @@ CALIBRATION_TOKENS = 512
 
 STEPS: dict[str, tuple[int, ...]] = {
     "act_bits": (6, 7, 10), "scale_bits": (6, 8, 12), "gain_bits": (6, 8), "residual_frac": (6, 7, 10),
-    "product_bits": (12, 14), "rsqrt_bits": (8,), "rsqrt_index": (3,), "angle_bits": (8,), "angle_index": (3,),
-    "phase_bits": (24,), "qkv_bits": (10,), "query_bits": (8, 10), "kv_bits": (6, 7, 10), "score_frac": (6, 8),
+    "product_bits": (12, 14, 18), "rsqrt_bits": (8,), "rsqrt_index": (3,), "angle_bits": (8,), "angle_index": (3,),
+    "phase_bits": (24,), "qkv_bits": (10, 14), "query_bits": (8, 10), "kv_bits": (6, 7, 9, 10), "score_frac": (6, 8),
     "prob_bits": (8,), "exp_index": (3,), "recip_bits": (8,), "recip_index": (3,), "context_frac": (3, 8),
-    "gate_frac": (7, 11), "gate_bits": (12,), "up_bits": (8, 10), "silu_index": (4,), "hidden_bits": (12, 14),
+    "gate_frac": (7, 8, 11), "gate_bits": (12,), "up_bits": (8, 10), "silu_index": (4, 5), "hidden_bits": (12, 14, 18),
     "logit_bits": (10, 12), "kv_margin_bits": (1,), "margin_bits": (0, 2),
 }  # fmt: skip
 """Values to try beside the default."""
@@ -49,6 +49,28 @@ CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "hid
 """Widths that calibration makes wide: they do not change what it sees."""
 QUANTISED = ("scale_bits", "gain_bits", "residual_frac")
 """Fields that change the integers of the model itself."""
+
+
+class Scribe(GoldenModel):
+    """Keeps what is written with it: `texts` has the tokens of each session."""
+
+    def __init__(self, model: QuantizedModel, context: int):
+        super().__init__(model, context)
+        self.texts: list[list[int]] = []
+
+    def session(self) -> Session:
+        self.texts.append([])
+        return _Noted(self)
+
+
+class _Noted(Session):
+    golden: Scribe
+
+    def forward(
+        self, tokens: np.ndarray, observe: Callable[[int, np.ndarray], None] | None = None
+    ) -> np.ndarray:  # fmt: skip
+        self.golden.texts[-1].extend(int(t) for t in tokens)
+        return super().forward(tokens, observe)
 
 
 @dataclass(eq=False)
@@ -62,6 +84,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.ir = self.checkpoint.ir
+        shape = self.ir.config
+        self.wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
         dequantised = self.quantised(NumericConfig()).dequantize(self.ir)
         self.float_losses = self.losses(lambda row: reference.logits(self.ir, row), self.windows)
         self.quantised_losses = self.losses(lambda row: reference.logits(dequantised, row), self.windows)
@@ -79,17 +103,24 @@ class Bench:
         model = self._quantised(tuple(getattr(config, name) for name in QUANTISED))
         return replace(model, config=config)
 
+    @cached_property
+    def text(self) -> list[np.ndarray]:
+        """What the default config writes while it is calibrated. All rows are calibrated on it: none has luck."""
+        config = widened(NumericConfig())
+        scribe = Scribe(self.quantised(config).with_formats(config, self.wide), CONTEXT)
+        sample_text(scribe, CALIBRATION_TOKENS)
+        return [np.array(tokens) for tokens in scribe.texts if tokens]
+
     @lru_cache  # noqa: B019
     def _peaks(self, config: NumericConfig) -> tuple[Numerics, dict[str, np.ndarray]]:
         """What calibration sees, as in `golden.calibrate.calibrate`; `config` in wide formats."""
-        shape = self.ir.config
-        wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
-        golden = GoldenModel(self.quantised(config).with_formats(config, wide), CONTEXT, Meter(keep_peaks=True))
-        sample_text(golden, CALIBRATION_TOKENS)
+        golden = GoldenModel(self.quantised(config).with_formats(config, self.wide), CONTEXT, Meter(keep_peaks=True))
+        for window in self.text:
+            golden.session().forward(window)
         return golden.n, golden.meter.peaks
 
     def calibrated(self, config: NumericConfig) -> QuantizedModel:
-        """As `hc1gen bake` calibrates; rows that let it see the same share one run."""
+        """As `hc1gen bake` calibrates, but for the text; rows that let it see the same share one run."""
         default = NumericConfig()
         wide = replace(widened(config), margin_bits=default.margin_bits, kv_margin_bits=default.kv_margin_bits)
         numerics, peaks = self._peaks(wide)
@@ -110,11 +141,11 @@ def windows_of(ids: list[int], bos: int | None) -> list[np.ndarray]:
     return [np.array(start + ids[i : i + WINDOW]) for i in range(0, len(ids), WINDOW)]
 
 
-def measure(text: Path, tokens: int, step_tokens: int, only: tuple[str, ...], output: Output) -> Fields:
-    """JSON fields: the default config on `tokens`, every step on the first `step_tokens`."""
+def measure(text: Path, tokens: int, step_tokens: int, names: Sequence[str], output: Output) -> Fields:
+    """JSON fields: the default config on `tokens`, every step of fields `names` on the first `step_tokens`."""
     if not text.is_file():
         raise InputError(text, "no such file; give a UTF-8 text of stories with --text")
-    unknown = [f"unknown field {name}; there are {', '.join(STEPS)}" for name in only if name not in STEPS]
+    unknown = [f"unknown field {name}; there are {', '.join(STEPS)}" for name in names if name not in STEPS]
     if unknown:
         raise InputError("--field", unknown)
     checkpoint = Checkpoint.load(EMBEDDED)
@@ -133,7 +164,7 @@ def measure(text: Path, tokens: int, step_tokens: int, only: tuple[str, ...], ou
         "step_tokens": step_tokens,
     }
     short = windows_of(ids[:step_tokens], checkpoint.ir.config.bos)
-    plan = [(name, value) for name in only or STEPS for value in STEPS[name]]
+    plan = [(name, value) for name in names for value in STEPS[name]]
     result["steps"] = []
     with output.progress("measuring widths", len(plan)) as progress:
         for done, (name, value) in enumerate(plan):
@@ -185,9 +216,10 @@ def tables(result: Fields) -> list[Table]:
         f"One width at a time, against the default config on {result['step_tokens']:,} tokens",
         ("field", "what it is", "default", "value: nats above the default, ± standard error (saturated values)"),
         [[f"`{n}`", docs[n], s[0]["default"], "; ".join(map(_told, s))] for n, s in rows.items()],
-        "Differences are paired, token by token; below about twice the standard error they are noise.",
+        "Differences are paired, token by token; below about twice the standard error they are noise. All rows are "
+        "calibrated on the same 512 tokens, those that the default config writes.",
     )
-    return [summary, steps]
+    return [summary, steps] if rows else [summary]
 
 
 def _told(step: Fields) -> str:
@@ -210,13 +242,16 @@ def write(tables_: list[Table]) -> None:
 @click.option("--tokens", type=int, default=20000, show_default=True, help="Tokens for the default config.")
 @click.option("--step-tokens", type=int, default=10000, show_default=True, help="Tokens for every other row.")
 @click.option("--field", "only", multiple=True, help="Only this field; repeatable.")
+@click.option("--steps/--no-steps", default=True, help="Without: the default config only.")
 @click.option("--write", "write_document", is_flag=True, help="Put the tables into docs/numeric.md.")
 @json_option
 def numeric(
-    text: Path | None, tokens: int, step_tokens: int, only: tuple[str, ...], write_document: bool, output: Output
-) -> int:
+    text: Path | None, tokens: int, step_tokens: int, only: tuple[str, ...], steps: bool, write_document: bool,
+    output: Output,
+) -> int:  # fmt: skip
     """Measure what every width of the chip costs. Exit code 1 where the default config costs too much."""
-    result = measure(text or ROOT / TEXT, tokens, min(step_tokens, tokens), only, output)
+    names = (only or tuple(STEPS)) if steps else ()
+    result = measure(text or ROOT / TEXT, tokens, min(step_tokens, tokens), names, output)
     show(output, tables(result))
     if write_document:
         write(tables(result))
