@@ -1,0 +1,51 @@
+"""The cocotb side of `stages`: one token decoded, and the clock of every transfer on its way."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from bench.case import load_case
+from bench.stream import Testbench, clock_now
+from cocotb.triggers import RisingEdge
+
+CASE = load_case()
+
+
+class Transfers:
+    """The clock of every transfer on a stream."""
+
+    def __init__(self, dut: Any, path: str):
+        *scope, name = path.split(".")
+        for part in scope:
+            dut = getattr(dut, part)
+        self.valid, self.ready = getattr(dut, f"{name}__valid"), getattr(dut, f"{name}__ready", None)
+        self.cycles: list[int] = []
+
+    def look(self) -> None:
+        """Call it once a clock."""
+        if self.valid.value and (self.ready is None or self.ready.value):
+            self.cycles.append(clock_now())
+
+
+@cocotb.test()
+async def stages(dut: Any) -> None:
+    """A random prompt up to the position; the token after the first answer is looked at."""
+    bench = Testbench(dut, constants={"limit": 2})
+    rng = random.Random(CASE.position)
+    prompt = [rng.randrange(CASE.vocab) for _ in range(CASE.position)]
+    bench.drive("prompt", [t | (i == len(prompt) - 1) << CASE.token_bits for i, t in enumerate(prompt)])
+    answers = bench.expect("out", None)
+    await bench.reset()
+    bench._start()
+    await RisingEdge(dut.out__valid)
+    streams = {name: Transfers(dut, name) for name in CASE.streams}
+    while len(answers.words) < 2:
+        await RisingEdge(dut.clk)
+        for stream in streams.values():
+            stream.look()
+    issue = streams["sequencer_issue"].cycles[0]
+    found = {name: [c for c in stream.cycles if c >= issue] for name, stream in streams.items()}
+    found["out"] = found["out"][-1:]  # in the clock of the issue, the token itself is put out
+    Path(CASE.answer).write_text(json.dumps(found))
