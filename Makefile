@@ -17,6 +17,7 @@ help:
 	@echo "test         unit tests and cocotb regressions (about 20 minutes on 2 cores)"
 	@echo "bake         write the Verilog of MODEL=$(MODEL) to $(DESIGN)"
 	@echo "sim          the cocotb regressions: every block, a layer, small chips, the baked chip"
+	@echo "sim-full     every test there is, mutations and another full-size chip included"
 	@echo "lint         verilator -Wall on what bake wrote"
 	@echo "check        ruff and mypy on the source"
 	@echo "synth-check  yosys reads and elaborates the whole chip, generic cells"
@@ -41,6 +42,9 @@ bake: install
 
 sim: install
 	$(BIN)/pytest -n $(JOBS) verif
+
+sim-full: install
+	$(BIN)/pytest -n $(JOBS) -m "slow or mutation or not slow"
 
 lint: bake
 	$(BIN)/python -m hc1gen.backend.lint $(DESIGN)
