@@ -10,14 +10,17 @@ from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from designs import Design
 
-from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.plan import Order, Plan
 from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
 
 VISIBLE = [
-    *(f'public_flat_rd -module "chip" -var "{net}_y__payload"' for net in ("layer*", "embedding")),
+    *(f'public_flat_rd -module "chip" -var "{net}_y__payload"' for net in ("layer*", "embedding", "head_requant")),
     *(f'public_flat_rd -module "{m}" -var "*__{s}"' for m in ("chip", "layer0") for s in ("valid", "ready")),
 ]
-"""What tests see besides the ports: the vectors between the layers, and every handshake of the chip and of layer 0."""
+"""What tests see besides the ports: vectors between layers, logits, handshakes of the chip and of layer 0."""
+
+
+LOGITS = "head_requant_y"
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,21 @@ def converse(design: Design, prompt: list[int], limit: int = 0) -> Conversation:
 
 
 def stream_names(design: Design) -> list[str]:
-    """The streams between the layers; number i is what layer i takes."""
-    return ["embedding_y", *(f"layer{i}_y" for i in range(design.model.model.layers))]
+    """The streams between the layers, number i being what layer i takes, and the logits'."""
+    return ["embedding_y", *(f"layer{i}_y" for i in range(design.model.model.layers)), LOGITS]
+
+
+def payloads(vector: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[int]:
+    """A vector as beats; padding is 0."""
+    values = [0 if i is None else int(vector[i]) for i in order]
+    for first in range(0, len(values), lanes):
+        yield pack(values[first : first + lanes], bits)
 
 
 def vector_words(plan: Plan, vector: np.ndarray, tag: int) -> Iterator[int]:
     """Payloads of one vector [D] of the residual stream."""
-    bits = plan.n.residual_bits
-    values = [0 if i is None else int(vector[i]) for i in plan.residual]
-    for first in range(0, len(values), plan.lanes):
-        yield pack(values[first : first + plan.lanes], bits) | tag << plan.lanes * bits
+    for word in payloads(vector, plan.residual, plan.lanes, plan.n.residual_bits):
+        yield word | tag << plan.lanes * plan.n.residual_bits
 
 
 def tag_word(plan: Plan, position: int, epoch: int, predict: bool) -> int:
@@ -59,7 +67,7 @@ def tag_word(plan: Plan, position: int, epoch: int, predict: bool) -> int:
 
 
 def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
-    """Every payload on the streams between the layers: the prompt at once, then token by token."""
+    """Every payload on the streams of `stream_names`: the prompt at once, then token by token."""
     plan, names = design.plan, stream_names(design)
     words: dict[str, list[int]] = {name: [] for name in names}
     for epoch, talk in enumerate(talks):
@@ -73,7 +81,8 @@ def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
                     tag = tag_word(plan, position, epoch, position >= prompt - 1)
                     words[names[layer]] += vector_words(plan, vector, tag)
 
-            session.forward(np.array(chunk), note)
+            logits = session.forward(np.array(chunk), note)[-1]
+            words[LOGITS] += payloads(logits, plan.vocabulary, plan.lanes, plan.n.config.logit_bits)
     return words
 
 
@@ -86,7 +95,6 @@ def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
         "vocab": design.model.model.vocab,
         "token_bits": plan.token_bits,
         "position_bits": plan.position_bits,
-        "lanes_bits": plan.lanes * plan.n.residual_bits,
         "beats": len(plan.residual) // plan.lanes,
         "vectors": vectors(design, talks),
     }
