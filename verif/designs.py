@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from bench.runner import SIM_BUILD, _lock
+from bench.runner import SIM_BUILD, lock
 
 import hc1gen
 from hc1gen.backend import simulator
@@ -83,7 +83,7 @@ class Design:
 def design(recipe: Recipe) -> Design:
     """Bake the recipe, or find what an earlier test baked; one process at a time bakes it."""
     folder = DESIGNS / _digest(recipe)
-    with _lock(folder):
+    with lock(folder):
         if not is_baked(folder):
             model = _with_eos(_calibrated(recipe), recipe)
             plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock)

@@ -82,7 +82,7 @@ def build(
     options = [toplevel, vlt, sorted((parameters or {}).items()), optimise, waves, tool.version]
     folder = build_dir / f"{name}-{_digest(options, sources)}"
     done = folder / "built"
-    with _lock(folder):
+    with lock(folder):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -191,7 +191,7 @@ def _lend_runtime(store: Path, folder: Path) -> list[str]:
 
 def _keep_runtime(store: Path, folder: Path) -> None:
     """Keep the library's objects of the first build for all later ones."""
-    with _lock(store):
+    with lock(store):
         if not store.exists():
             part = Path(tempfile.mkdtemp(dir=store.parent))
             for file in folder.glob("verilated*.o"):
@@ -200,7 +200,7 @@ def _keep_runtime(store: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Hold the lock file beside `path`, so that one process at a time builds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as file:
