@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # has to stand before numpy 
 import click
 
 from hc1gen.cli.output import Output, number
-from hc1gen.cli.program import Program
+from hc1gen.errors import Hc1genError
 
 ROOT = Path(__file__).resolve().parents[1]
 Fields = dict[str, Any]
@@ -65,16 +65,20 @@ def conditions() -> Fields:
 
 
 def script(command: click.Command) -> None:
-    """Run a command with hc1gen's exit codes: 0 ok, 1 a requirement is not met, 2 bad input."""
-    group = Program(name="benchmark", invoke_without_command=False)
-    group.add_command(command, "run")
-    group.main(["run", *sys.argv[1:]])
+    """Run a command with hc1gen's exit codes: 0 ok, 1 a requirement is not met, 2 bad input, 3 a tool is missing."""
+    try:
+        code = command.main(standalone_mode=False)
+    except Hc1genError as error:
+        click.echo(error, err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def verdict(value: float, bound: float, least: bool = False) -> str:
     """Whether a figure meets its requirement."""
     return "met" if (value >= bound if least else value <= bound) else "NOT MET"
-
-
-Watch = Callable[[str, int], None]
-"""Told what was done last, and how many steps are done."""

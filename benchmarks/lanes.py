@@ -147,10 +147,9 @@ def tables(result: Fields) -> list[Table]:
     found = [
         Table(f"Clocks of a token at position {result['position']}", ("lanes", *heads), rows,
               "Derived from the latencies of the blocks (`lanes.py`); checked below."),
-        _sizes(result, points),
     ]  # fmt: skip
     if "blocks" in points[16, 4]:
-        found.append(_blocks(points[16, 4]["blocks"]))
+        found += [_sizes(result, points), _blocks(points[16, 4]["blocks"])]
     if result["checks"]:
         names = ("lanes", "kv_heads_per_clock", "layers", "derived", "simulated")
         checks = [[check[name] for name in names] for check in result["checks"]]
