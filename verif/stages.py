@@ -84,7 +84,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
             "position": position,
             "vocab": design.model.model.vocab,
             "token_bits": design.plan.token_bits,
-            "streams": ["sequencer_issue", *(stream for _, _, stream, _ in chain)],
+            "streams": [stream for _, _, stream, _ in chain],
             "answer": str(answer),
         }
         simulate("chip", design.sources, "chip", "chip.bench_stages", case=case, vlt_lines=VISIBLE)
@@ -94,7 +94,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
 
 def _stages(chain: list[tuple[str, str, str, int]], transfers: dict[str, list[int]]) -> list[Stage]:
     """Clocks from one stage's end to the next one's; the first beat into layer 0 ends the embedding."""
-    issue = transfers["sequencer_issue"][0]
+    issue = transfers["issue"][0]
     end = transfers["embedding_y"][0]
     stages = [Stage("embedding", "embedding", end - issue, 0, end - issue, 1)]
     for part, name, stream, edge in chain:
