@@ -27,7 +27,7 @@ LANES = (4, 8, 16, 32, 64)
 KV_HEADS = (1, 2, 4)
 POSITION = 64
 CONTEXT = 512
-POINTS = [(16, 4), (4, 4), (8, 4), (32, 4), (16, 1), (16, 2), (64, 4), (4, 1), (64, 1)]
+POINTS = [(16, 4), (4, 4), (8, 4), (16, 1), (16, 2), (32, 4), (64, 4), (4, 1), (64, 1)]
 """Points whose cells are counted, the most wanted first."""
 SIMULATED = ((16, 4, 1), (16, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
 """(lanes, KV heads per clock, layers) of the chips that are simulated against the model of latencies."""
