@@ -22,7 +22,13 @@ Logits = Callable[[np.ndarray], np.ndarray]
 @click.command("eval")
 @click.argument("model", type=PATH, default=EMBEDDED, metavar="[MODEL]")
 @click.option("--text", type=PATH, required=True, help="Text file to predict, UTF-8.")
-@click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True, help="Tokens of it to use, rounded up to whole windows.")
+@click.option(
+    "--tokens",
+    type=AT_LEAST_ONE,
+    default=20000,
+    show_default=True,
+    help="Tokens of it to use, rounded up to whole windows.",
+)
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens behind each BOS.")
 @calibration_options
 @set_option

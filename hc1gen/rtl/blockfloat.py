@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .cmvm import plane_layout
-from .types import bit_length, counter, lanes, named, round_shift, stream_of
+from .types import bit_length, counter, lanes, named, round_shift
 
 
 def factor_layout(mantissa_bits: int, k_bits: int) -> data.StructLayout:
@@ -28,11 +28,11 @@ class BlockFloat(wiring.Component):
             in_bits, count, beats, act_bits, factor_bits,
         )  # fmt: skip
         members = {
-            "x": In(stream_of(lanes(count, in_bits))),
-            "y": Out(stream_of(plane_layout(count * beats))),
+            "x": In(stream.Signature(lanes(count, in_bits))),
+            "y": Out(stream.Signature(plane_layout(count * beats))),
         }
         if factor_bits:
-            members["factor"] = In(stream_of(factor_layout(factor_bits, k_bits)))
+            members["factor"] = In(stream.Signature(factor_layout(factor_bits, k_bits)))
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:

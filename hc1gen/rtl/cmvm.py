@@ -1,11 +1,11 @@
 """Control of a CMVM tile: eight bit-planes in, beats of accumulators out."""
 
 from amaranth.hdl import Module, Signal, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .tile import SHIFT_BITS
-from .types import counter, lanes, stream_of
+from .types import counter, lanes
 
 EXPONENT_BITS = 8
 """Signed width of the exponent of a vector entering a CMVM."""
@@ -40,8 +40,8 @@ class Cmvm(wiring.Component):
         output = accumulator_layout(count, acc_bits, scale_bits)
         super().__init__(
             {
-                "x": In(stream_of(plane_layout(columns))),
-                "y": Out(stream_of(output)),
+                "x": In(stream.Signature(plane_layout(columns))),
+                "y": Out(stream.Signature(output)),
                 "step": Out(1),
                 "first": Out(1),
                 "last": Out(1),

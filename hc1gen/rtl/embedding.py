@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from amaranth.hdl import Array, Instance, Module, Signal, Value, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..frontend.model import EMBEDDING
 from ..quant.grid import HIGH, LOW
 from ..quant.quantized import QuantizedModel
 from .plan import Plan
-from .types import Pipeline, counter, lanes, saturate, stream_of, tag, tagged
+from .types import Pipeline, counter, lanes, saturate, tag, tagged
 
 ROM = "embedding_rom"
 """Module name under which `Embedding` instantiates its ROM."""
@@ -72,8 +72,8 @@ class Embedding(wiring.Component):
         self.scale_bits = scale_bits
         super().__init__(
             {
-                "x": In(stream_of(tagged_token(plan))),
-                "y": Out(stream_of(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
+                "x": In(stream.Signature(tagged_token(plan))),
+                "y": Out(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
             }
         )
 
@@ -83,7 +83,7 @@ class Embedding(wiring.Component):
         tag_of = tag(plan.position_bits)
         row, scale = Signal(WEIGHT_BITS * len(plan.residual)), Signal(self.scale_bits)
         m.submodules.rom = Instance(ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
-        beats = stream_of(tag_of).create()  # one transfer per beat, as the pipeline takes them
+        beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]

@@ -3,12 +3,12 @@
 Layers differ only in their tiles and gains; the blocks are modules that all layers share.
 """
 
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .netlist import Netlist, Placed
 from .plan import Plan
-from .types import stream_of, tagged
+from .types import tagged
 
 Blocks = dict[str, wiring.Component]
 """Every kind of block of the chip, by module name."""
@@ -40,7 +40,7 @@ def normed_matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, gain: 
 
 def layer(plan: Plan, blocks: Blocks, index: int) -> Netlist:
     """Layer `index`. x, y: the residual stream. Two tokens can be inside, one in each sublayer."""
-    residual = stream_of(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))
+    residual = stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))
     signature = wiring.Signature({"x": In(residual), "y": Out(residual)})
     netlist = Netlist(f"layer{index}", f"transformer layer {index}, attention and MLP.", signature)
     attention = _attention(netlist, plan, blocks)

@@ -1,11 +1,11 @@
 """The gate in front of the LM head: only tokens whose successor is wanted go through it."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
-from .types import counter, lanes, stream_of, tag, tagged
+from .types import counter, lanes, tag, tagged
 
 
 class HeadGate(wiring.Component):
@@ -18,8 +18,8 @@ class HeadGate(wiring.Component):
         self.plan = plan
         super().__init__(
             {
-                "x": In(stream_of(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
-                "inner": Out(stream_of(lanes(plan.lanes, plan.n.residual_bits))),
+                "x": In(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
+                "inner": Out(stream.Signature(lanes(plan.lanes, plan.n.residual_bits))),
                 "tag": Out(tag(plan.position_bits)),
                 "done": In(1),
             }

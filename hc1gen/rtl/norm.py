@@ -1,13 +1,13 @@
 """RMSNorm: the products with the gain stream through, 1/sqrt of the sum of squares follows them."""
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.numerics import Numerics
 from ..quant.tables import MANTISSA_BITS
 from .blockfloat import factor_layout
-from .types import Lookup, below_leading_one, bit_length, counter, lanes, round_shift, stream_of
+from .types import Lookup, below_leading_one, bit_length, counter, lanes, round_shift
 
 
 def k_bits(n: Numerics) -> int:
@@ -18,19 +18,20 @@ def k_bits(n: Numerics) -> int:
 class RmsNorm(wiring.Component):
     """`golden.norm.rms_norm` of a vector of `beats` beats.
 
-    `beat` asks for gains, `gain` answers in the same clock. `y` has latency 1 clock; `factor` is valid 4 clocks after
-    the last beat was taken. The next vector is taken when the factor has been.
+    Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks for gains, `gain` answers in the same
+    clock. `y` has latency 1 clock; `factor` is valid 4 clocks after the last beat was taken. The next vector is taken
+    when the factor has been.
     """
 
     def __init__(self, n: Numerics, count: int, beats: int):
         self.n, self.count, self.beats = n, count, beats
         super().__init__(
             {
-                "x": In(stream_of(lanes(count, n.residual_bits))),
+                "x": In(stream.Signature(lanes(count, n.residual_bits))),
                 "beat": Out(range(max(beats, 2))),
                 "gain": In(lanes(count, n.config.gain_bits)),
-                "y": Out(stream_of(lanes(count, n.product_bits))),
-                "factor": Out(stream_of(factor_layout(n.config.rsqrt_bits, k_bits(n)))),
+                "y": Out(stream.Signature(lanes(count, n.product_bits))),
+                "factor": Out(stream.Signature(factor_layout(n.config.rsqrt_bits, k_bits(n)))),
             }
         )
 

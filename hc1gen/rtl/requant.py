@@ -1,11 +1,11 @@
 """Requantisation: what a CMVM has accumulated becomes a fixed-point number, by one multiply and one shift per row."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .cmvm import accumulator_layout
-from .types import Pipeline, lanes, named, round_shift, saturate, stream_of
+from .types import Pipeline, lanes, named, round_shift, saturate
 
 
 class Requant(wiring.Component):
@@ -19,8 +19,8 @@ class Requant(wiring.Component):
         count = len(out_bits)
         super().__init__(
             {
-                "x": In(stream_of(accumulator_layout(count, acc_bits, scale_bits))),
-                "y": Out(stream_of(lanes(count, max(out_bits)))),
+                "x": In(stream.Signature(accumulator_layout(count, acc_bits, scale_bits))),
+                "y": Out(stream.Signature(lanes(count, max(out_bits)))),
             }
         )
 

@@ -1,11 +1,11 @@
 """The skip connection round a sublayer."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
-from .types import counter, lanes, saturate, stream_of, tag, tagged
+from .types import counter, lanes, saturate, tag, tagged
 
 
 class Residual(wiring.Component):
@@ -24,11 +24,11 @@ class Residual(wiring.Component):
         whole = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
         super().__init__(
             {
-                "x": In(stream_of(whole)),
-                "inner": Out(stream_of(beat)),
+                "x": In(stream.Signature(whole)),
+                "inner": Out(stream.Signature(beat)),
                 "tag": Out(tag(plan.position_bits)),
-                "back": In(stream_of(beat)),
-                "y": Out(stream_of(whole)),
+                "back": In(stream.Signature(beat)),
+                "y": Out(stream.Signature(whole)),
             }
         )
 

@@ -1,12 +1,12 @@
 """Rotary position embedding of keys and queries; values pass, rounded to the width of the cache."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.tables import QUARTER_BITS
 from .plan import Order, Plan
-from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate, stream_of
+from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate
 
 
 class Rope(wiring.Component):
@@ -22,8 +22,8 @@ class Rope(wiring.Component):
         super().__init__(
             {
                 "position": In(plan.position_bits),
-                "x": In(stream_of(lanes(plan.pair_lanes, c.qkv_bits))),
-                "y": Out(stream_of(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
+                "x": In(stream.Signature(lanes(plan.pair_lanes, c.qkv_bits))),
+                "y": Out(stream.Signature(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
             }
         )
 
@@ -31,7 +31,7 @@ class Rope(wiring.Component):
         m = Module()
         m.submodules.angles = angles = Angles(self.plan)
         m.d.comb += angles.position.eq(self.position)
-        gated = stream_of(self.x.payload.shape()).flip().create()
+        gated = stream.Signature(self.x.payload.shape()).flip().create()
         m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]
         pipe = Pipeline(m, gated, self.y, 2)
         step = Signal()

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
-from .types import counter, lanes, stream_of
+from .types import counter, lanes
 
 
 class Candidate(NamedTuple):
@@ -35,7 +35,10 @@ class Argmax(wiring.Component):
     def __init__(self, plan: Plan):
         self.plan = plan
         super().__init__(
-            {"x": In(stream_of(lanes(plan.lanes, plan.n.config.logit_bits))), "y": Out(stream_of(plan.token_bits))}
+            {
+                "x": In(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
+                "y": Out(stream.Signature(plan.token_bits)),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:

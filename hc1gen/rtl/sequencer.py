@@ -1,13 +1,13 @@
 """The chip's control: prompts in, generated tokens out, and every token's way round the pipeline."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..reason import Reason
 from .embedding import tagged_token
 from .plan import Plan
-from .types import EPOCH_BITS, stream_of
+from .types import EPOCH_BITS
 
 LIMIT_BITS = 16
 CLOCKS_BITS = 32
@@ -42,12 +42,12 @@ class Sequencer(wiring.Component):
         self.eos = eos
         super().__init__(
             {
-                "prompt": In(stream_of(prompt_token(plan))),
+                "prompt": In(stream.Signature(prompt_token(plan))),
                 "limit": In(LIMIT_BITS),
-                "out": Out(stream_of(output_token(plan))),
+                "out": Out(stream.Signature(output_token(plan))),
                 "clocks": Out(CLOCKS_BITS),
-                "issue": Out(stream_of(tagged_token(plan))),
-                "sampled": In(stream_of(tagged_token(plan))),
+                "issue": Out(stream.Signature(tagged_token(plan))),
+                "sampled": In(stream.Signature(tagged_token(plan))),
             }
         )
 

@@ -1,11 +1,11 @@
 """SwiGLU: silu(gate) * up."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.numerics import Numerics
-from .types import Lookup, Pipeline, lanes, round_shift, stream_of
+from .types import Lookup, Pipeline, lanes, round_shift
 
 
 class SwiGlu(wiring.Component):
@@ -16,8 +16,8 @@ class SwiGlu(wiring.Component):
         c = n.config
         super().__init__(
             {
-                "x": In(stream_of(lanes(2 * pairs, max(c.gate_bits, c.up_bits)))),
-                "y": Out(stream_of(lanes(pairs, n.hidden_bits))),
+                "x": In(stream.Signature(lanes(2 * pairs, max(c.gate_bits, c.up_bits)))),
+                "y": Out(stream.Signature(lanes(pairs, n.hidden_bits))),
             }
         )
 

@@ -31,10 +31,6 @@ def tagged(position_bits: int, count: int, bits: int) -> data.StructLayout:
     return data.StructLayout({"lanes": lanes(count, bits), "tag": tag(position_bits)})
 
 
-def stream_of(shape: object) -> wiring.Signature:
-    return stream.Signature(shape)
-
-
 def round_shift(x: ValueCastable | Value, shift: Value | int) -> Value:
     """`x / 2**shift` rounded half up, as `golden.arith.round_shift`: the last bit shifted out is added back."""
     return ((Value.cast(x) << 1 >> shift) + 1) >> 1

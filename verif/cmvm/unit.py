@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from amaranth.hdl import Array, ClockSignal, Instance, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bench.case import pack
 
@@ -16,7 +16,6 @@ from hc1gen.quant.quantized import Matrix
 from hc1gen.rtl.cmvm import EXPONENT_BITS, Cmvm, accumulator_layout, plane_layout
 from hc1gen.rtl.plan import Order
 from hc1gen.rtl.tile import SHIFT_BITS, Tile, tile_module
-from hc1gen.rtl.types import stream_of
 
 SCALE_BITS = 10
 
@@ -46,8 +45,8 @@ class Unit(wiring.Component):
     def __init__(self, tile: Tile, variants: int = 0):
         self.tile, self.variants = tile, variants
         ports = {
-            "x": In(stream_of(plane_layout(len(tile.columns)))),
-            "y": Out(stream_of(accumulator_layout(tile.lanes, tile.acc_bits, SCALE_BITS))),
+            "x": In(stream.Signature(plane_layout(len(tile.columns)))),
+            "y": Out(stream.Signature(accumulator_layout(tile.lanes, tile.acc_bits, SCALE_BITS))),
         }
         super().__init__(ports | ({"select": In(range(variants))} if variants else {}))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from amaranth.hdl import Module
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
@@ -15,7 +15,6 @@ from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
 from hc1gen.rtl.plan import Order, Plan
 from hc1gen.rtl.rope import Rope
-from hc1gen.rtl.types import stream_of
 
 
 class PositionInWord(wiring.Component):
@@ -24,7 +23,7 @@ class PositionInWord(wiring.Component):
     def __init__(self, plan: Plan):
         self.block = Rope(plan)
         layout = data.StructLayout({"lanes": self.block.x.payload.shape(), "position": plan.position_bits})
-        super().__init__({"x": In(stream_of(layout)), "y": self.block.signature.members["y"]})
+        super().__init__({"x": In(stream.Signature(layout)), "y": self.block.signature.members["y"]})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
