@@ -146,7 +146,7 @@ def tables(result: Fields) -> list[Table]:
     heads = [f"{kv} KV heads per clock" for kv in KV_HEADS]
     found = [
         Table(f"Clocks of a token at position {result['position']}", ("lanes", *heads), rows,
-              "Derived from the latencies of the blocks (`lanes.py`); checked below."),
+              "Derived from the latencies of the blocks (`lanes.py`)" + ("; checked below." if result["checks"] else ".")),
     ]  # fmt: skip
     if "blocks" in points[16, 4]:
         found += [_sizes(result, points), _blocks(points[16, 4]["blocks"])]
