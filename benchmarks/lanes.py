@@ -144,9 +144,10 @@ def tables(result: Fields) -> list[Table]:
     points = {(p["lanes"], p["kv_heads_per_clock"]): p for p in result["points"]}
     rows = [[lanes, *(points[lanes, kv]["clocks"] for kv in KV_HEADS)] for lanes in LANES]
     heads = [f"{kv} KV heads per clock" for kv in KV_HEADS]
+    checked = "; checked below." if result["checks"] else "; not checked in this run."
     found = [
         Table(f"Clocks of a token at position {result['position']}", ("lanes", *heads), rows,
-              "Derived from the latencies of the blocks (`lanes.py`)" + ("; checked below." if result["checks"] else ".")),
+              "Derived from the latencies of the blocks (`lanes.py`)" + checked),
     ]  # fmt: skip
     if "blocks" in points[16, 4]:
         found += [_sizes(result, points), _blocks(points[16, 4]["blocks"])]
