@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..quant.quantized import Matrix, QuantizedLayer, QuantizedModel
+from ..quant.quantized import Gain, Matrix, QuantizedLayer, QuantizedModel
 from ..reason import Reason
 from .arith import Meter, round_shift
 from .attention import attend
@@ -98,9 +98,7 @@ class Session:
         cos_sin: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:  # fmt: skip
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        product, rsqrt, k = rms_norm(x, w.attention_gain.gain, n)
-        mantissas, shift = block_float(product, c.act_bits, rsqrt)
-        vector, in_frac = (mantissas, shift - k), n.norm_in_frac(w.attention_gain.frac)
+        vector, in_frac = self._normed(x, w.attention_gain)
 
         def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
             y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, g.meter, f"{name}.{index}")
@@ -123,9 +121,7 @@ class Session:
 
     def _mlp(self, index: int, w: QuantizedLayer, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        product, rsqrt, k = rms_norm(x, w.mlp_gain.gain, n)
-        mantissas, shift = block_float(product, c.act_bits, rsqrt)
-        vector, in_frac = (mantissas, shift - k), n.norm_in_frac(w.mlp_gain.frac)
+        vector, in_frac = self._normed(x, w.mlp_gain)
         gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, g.meter, f"gate.{index}")
         up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, g.meter, f"up.{index}")
         vector = block_float(swiglu(gate, up, n), c.act_bits)
@@ -134,8 +130,12 @@ class Session:
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        gain = g.model.final_gain
+        vector, in_frac = self._normed(x, g.model.final_gain)
+        return linear(g.model.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, g.meter, "logit")
+
+    def _normed(self, x: np.ndarray, gain: Gain) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+        """RMSNorm in block floating point: ((mantissas [T, D], exponent [T]), in_frac)."""
+        n = self.golden.n
         product, rsqrt, k = rms_norm(x, gain.gain, n)
-        mantissas, shift = block_float(product, c.act_bits, rsqrt)
-        return linear(g.model.head, (mantissas, shift - k), n.norm_in_frac(gain.frac), n.formats.logit_frac,
-                      c.logit_bits, g.meter, "logit")  # fmt: skip
+        mantissas, shift = block_float(product, n.config.act_bits, rsqrt)
+        return (mantissas, shift - k), n.norm_in_frac(gain.frac)
