@@ -19,7 +19,7 @@ class BlockFloat(wiring.Component):
     """`golden.blockfloat.block_float` of a vector of `beats` beats.
 
     The vector waits in a shift register until its largest magnitude (and, with `factor_bits`, the factor) is known.
-    From the last beat to the first plane: beats + 3 clocks, with a factor beats + 4 from its arrival. Planes leave
+    From the last beat to the first plane: beats + 3 clocks; with a factor, beats + 2 from when that is valid. Planes leave
     least significant first, one per clock, while the next vector is taken.
     """
 
