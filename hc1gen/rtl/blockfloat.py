@@ -19,8 +19,8 @@ class BlockFloat(wiring.Component):
     """`golden.blockfloat.block_float` of a vector of `beats` beats.
 
     The vector waits in a shift register until its largest magnitude (and, with `factor_bits`, the factor) is known.
-    From the last beat to the first plane: beats + 3 clocks; with a factor, beats + 2 from when that is valid. Planes leave
-    least significant first, one per clock, while the next vector is taken.
+    From the last beat to the first plane: beats + 3 clocks; with a factor, beats + 2 from when that is valid. Planes
+    leave least significant first, one per clock, while the next vector is taken.
     """
 
     def __init__(self, in_bits: int, count: int, beats: int, act_bits: int, factor_bits: int = 0, k_bits: int = 0):
