@@ -30,4 +30,6 @@ def to_verilog(components: dict[str, wiring.Component], progress: Progress | Non
 
 
 def _purpose(name: str, component: wiring.Component) -> str:
-    return f"// {name}: {(type(component).__doc__ or '').strip().splitlines()[0]}"
+    kind = type(component)
+    purpose = (kind.__doc__ or "").strip().splitlines()[0]
+    return f"// {name}: {purpose}\n// Written by Amaranth from {kind.__module__.replace('.', '/')}.py."

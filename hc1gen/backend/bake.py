@@ -81,6 +81,10 @@ def check_target(out: Path) -> None:
         raise InputError(out, problem("output", "a file", "a folder", todo))
     if out.is_dir() and any(out.iterdir()) and not is_baked(out):
         raise InputError(out, problem("output", "a folder with other files", "a new or a baked one", todo))
+    if out.is_dir() and (foreign := _not_ours(out)):
+        found = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        found = f"files that were added or changed: {found}"
+        raise InputError(out, problem("output", found, "only what bake wrote", f"move them or {todo}"))
     parent = next(p for p in Path(os.path.abspath(out)).parents if p.exists())
     if not parent.is_dir():
         raise InputError(out, problem("output", f"{parent} is a file", "a folder", todo))
@@ -96,6 +100,18 @@ def is_baked(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and "hc1gen" in manifest
+
+
+def _not_ours(folder: Path) -> list[str]:
+    """Files of a baked folder that a new bake would lose: added or changed by hand. Simulators are kept anyway."""
+    digests = json.loads((folder / MANIFEST).read_bytes()).get("files", {}) if is_baked(folder) else {}
+    found = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST and not name.startswith("sim/"):
+            if digests.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
+                found.append(name)
+    return found
 
 
 def _replace(work: Path, out: Path) -> None:

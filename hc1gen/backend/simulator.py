@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -172,14 +174,22 @@ def _commands(
 
 
 def _call(command: Sequence[str], verilator: tools.Verilator, progress: Callable[[str], None]) -> None:
-    """Run a command to its end; CheckFailed with the end of its output where it fails."""
+    """Run a command to its end; CheckFailed with the end of its output where it fails.
+
+    An interrupt ends all that the command has started: it runs in a process group of its own.
+    """
     lines = []
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=verilator.env, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, env=verilator.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            progress(lines[-1])
+        try:
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                progress(lines[-1])
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if process.returncode:
         tail = "\n".join(lines[-LOG_TAIL:])
         raise CheckFailed(f"{Path(command[0]).name}: stopped with exit code {process.returncode}\n{tail}")

@@ -79,7 +79,7 @@ def run(output: Output, order: Order) -> dict[str, Any]:
         "out": str(order.out),
         "checkpoint": manifest["checkpoint"],
         **costs(model, plan),
-        "files": len(manifest["files"]) + 1,
+        "files": len(verilog),
         "lines": sum(path.read_bytes().count(b"\n") for path in verilog),
         "bytes": sum(path.stat().st_size for path in verilog),
         "calibration_tokens": order.calibration.count,

@@ -43,6 +43,9 @@ class Program(click.Group):
         try:
             code = super().main(arguments, prog_name="hc1gen", standalone_mode=False)
             return code if isinstance(code, int) else 0
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return USAGE
         except click.Abort:
             return _fail("interrupted", ["interrupted"], INTERRUPTED, as_json)
         except Exception as error:

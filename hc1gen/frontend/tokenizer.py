@@ -1,6 +1,7 @@
 """Text to token ids and back, as tokenizer.json says, with exactly one BOS and no silent losses."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,15 +70,25 @@ class Tokenizer:
 
     def _refuse_unknown(self, text: str, encoding: tokenizers.Encoding) -> None:
         """Text is lost where it became the unknown token, or (tokenizers without one) no token at all."""
+        if not self._loses(text, encoding):
+            return
+        # Offsets behind a lost character are not to be trusted, so every word is asked on its own.
+        for word in re.finditer(r"\S+", text):
+            if self._loses_alone(word[0]):
+                index = next((i for i, c in enumerate(word[0]) if self._loses_alone(c)), 0)
+                problem = f"character {word[0][index]!r} at position {word.start() + index} of the text"
+                raise InputError(self._where, f"{problem} is not in the vocabulary; leave it out or write it otherwise")
+
+    def _loses_alone(self, text: str) -> bool:
+        return self._loses(text, self._inner.encode(text, add_special_tokens=False))
+
+    def _loses(self, text: str, encoding: tokenizers.Encoding) -> bool:
+        """Whether a character of `text` that is not a space has no token of its own."""
         covered: set[int] = set()
         for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if token != self._unknown or text[start:end] == self._inner.id_to_token(token):
                 covered.update(range(start, end))
-        for index, character in enumerate(text):
-            if index not in covered and not character.isspace():
-                raise InputError(
-                    self._where, f"character {character!r} at position {index} of the text is not in the vocabulary"
-                )
+        return any(i not in covered and not character.isspace() for i, character in enumerate(text))
 
 
 class Streamer:

@@ -8,7 +8,8 @@ def memory_module(name: str, depth: int, width: int, holds: str) -> str:
     """
     top = max(depth - 1, 1).bit_length() - 1
     return f"""// {holds}
-// {depth} words of {width} bits ({depth * width} bits), one write port, one read port.
+// {depth} words of {width} bits ({depth * width} bits), one write port, one read port, read_data 1 clock after read_en.
+// No word is read in the clock in which it is written, so that any SRAM macro of this size will do.
 module {name} (
     input wire clk,
     input wire write_en,

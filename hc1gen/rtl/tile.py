@@ -100,6 +100,9 @@ def _header(tile: Tile) -> Iterator[str]:
     for m in tile.matrices:
         yield f"// rows {first}..{first + len(m.weights) - 1}: {m.name}"
         first += len(m.weights)
+    yield "// One bit-plane of the vector a step, least significant first. A row's register rN halves and adds a count:"
+    yield "// x ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet magnitude 1, 2, 3, 4;"
+    yield "// `first` starts from the row's correction, `last` subtracts the sign plane. Bit j of x is column lane j."
     yield f"// {tile.weights.size} weights, {zeros} of them zero; about {tile.full_adders} full adders."
 
 

@@ -1,6 +1,7 @@
 """The simulator's process and protocol, on a small chip that answers with each prompt's last token counted up."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,17 @@ def test_missing_source_is_named(tmp_path):
     (bake(tmp_path) / "filelist.f").write_text("chip.v\ntile.v\n")
     with pytest.raises(InputError, match=r"filelist.f: file: got nothing, expected tile.v; bake the chip again"):
         build(tmp_path, jobs=2)
+
+
+def test_interrupted_build_leaves_nothing_behind(tmp_path):
+    """Not even tools that go on writing: the interrupt reaches this process alone, as `kill -INT` does."""
+    rtl_dir = bake(tmp_path / "chip")
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(rtl_dir, 1, interrupt)
+    assert list((rtl_dir / "sim").iterdir()) == []
+    running = subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert str(rtl_dir) not in running

@@ -32,12 +32,12 @@ def test_bakes(name, tmp_path):
     assert fields["out"] == str(out) and fields["checkpoint"] == manifest["checkpoint"]
     assert (fields["context"], fields["lanes"], fields["calibration_tokens"]) == (16, 4, 20)
     written = files(out)
-    assert fields["files"] == len(written)
     digests = {
         path: hashlib.sha256(content).hexdigest() for path, content in written.items() if path != "manifest.json"
     }
     assert digests == manifest["files"]
     verilog = [content for path, content in written.items() if path.endswith((".v", ".sv"))]
+    assert fields["files"] == len(verilog)
     assert fields["lines"] == sum(content.count(b"\n") for content in verilog)
     assert fields["bytes"] == sum(map(len, verilog))
     assert 0 < fields["seconds"] < 300 and 10e6 < fields["peak_memory_bytes"] < 1e9
@@ -236,3 +236,18 @@ def test_refuses_calibration_texts(tmp_path, content, expected):
         text.write_bytes(content)
     assert expected in refused("bake", SMALL, "-o", tmp_path / "out", "--calibration", text)
     assert not (tmp_path / "out").exists()
+
+
+def test_rebake_refuses_to_lose_what_a_user_added_or_changed(tmp_path):
+    assert hc1gen("bake", SMALL, "-o", tmp_path / "chip", *QUICK, "--json").code == 0
+    memory = tmp_path / "chip" / "rtl" / "memories" / "kv_cache.v"
+    original = memory.read_text()
+    memory.write_text("// an SRAM macro\n" + original)
+    (tmp_path / "chip" / "notes.txt").write_text("mine")
+    before = files(tmp_path / "chip")
+    message = refused("bake", SMALL, "-o", tmp_path / "chip", *QUICK)
+    assert "files that were added or changed: notes.txt, rtl/memories/kv_cache.v" in message
+    assert files(tmp_path / "chip") == before
+    memory.write_text(original)
+    (tmp_path / "chip" / "notes.txt").unlink()
+    assert hc1gen("bake", SMALL, "-o", tmp_path / "chip", *QUICK, "--json").code == 0

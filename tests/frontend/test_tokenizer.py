@@ -32,6 +32,9 @@ def word_level(folder, words, unknown="<unk>", template=None):
     return folder
 
 
+UNKNOWN = "character {} at position {} of the text is not in the vocabulary; leave it out or write it otherwise"
+
+
 def refusal(call, *arguments):
     with pytest.raises(InputError) as caught:
         call(*arguments)
@@ -98,12 +101,12 @@ def test_stream_prints_what_stays_incomplete_at_the_end(stories):
 def test_tokenizers_of_the_vectors(folder):
     tokenizer = Tokenizer.load(folder, load_config(folder / "config.json"))
     assert tokenizer.decode(tokenizer.encode("hello, you!")) == "hello, you!"
-    assert refusal(tokenizer.encode, "ab é") == "character 'é' at position 3 of the text is not in the vocabulary"
+    assert refusal(tokenizer.encode, "ab é") == UNKNOWN.format("'é'", 3)
 
 
 def test_unknown_word_names_its_first_character(tmp_path):
     tokenizer = Tokenizer.load(word_level(tmp_path, ["a"]), SHAPE)
-    assert refusal(tokenizer.encode, "a zoo") == "character 'z' at position 2 of the text is not in the vocabulary"
+    assert refusal(tokenizer.encode, "a zoo") == UNKNOWN.format("'z'", 2)
     assert tokenizer.encode("a <unk>") == [1, 3, 0]
 
 
@@ -111,7 +114,7 @@ def test_text_dropped_by_a_tokenizer_without_unknown_token(tmp_path):
     inner = tokenizers.Tokenizer(models.BPE({"a": 0, "b": 1}, merges=[]))
     inner.save(str(tmp_path / "tokenizer.json"))
     tokenizer = Tokenizer.load(tmp_path, SHAPE)
-    assert refusal(tokenizer.encode, "abc") == "character 'c' at position 2 of the text is not in the vocabulary"
+    assert refusal(tokenizer.encode, "abc") == UNKNOWN.format("'c'", 2)
 
 
 def test_unigram_unknown(tmp_path):
@@ -119,7 +122,7 @@ def test_unigram_unknown(tmp_path):
     inner.save(str(tmp_path / "tokenizer.json"))
     tokenizer = Tokenizer.load(tmp_path, dataclasses.replace(SHAPE, bos=None))
     assert tokenizer.encode("aa") == [1, 1]
-    assert refusal(tokenizer.encode, "a?") == "character '?' at position 1 of the text is not in the vocabulary"
+    assert refusal(tokenizer.encode, "a?") == UNKNOWN.format("'?'", 1)
 
 
 def test_byte_level_takes_everything(tmp_path):
@@ -166,3 +169,11 @@ def test_decode_refuses_ids_outside_the_model(tmp_path, token):
     tokenizer = Tokenizer.load(word_level(tmp_path, ["a"]), SHAPE)
     assert refusal(tokenizer.decode, [token]) == f"token {token} is outside the vocabulary of 11"
     assert tokenizer.decode([1, 3, 10]) == "a"
+
+
+@pytest.mark.parametrize(("text", "character", "position"), [("hé 12", "é", 1), ("1hello", "1", 0), ("h¿llo", "¿", 1)])
+def test_unknown_character_is_named_whatever_follows_it(tmp_path, text, character, position):
+    vocabulary = {c: i for i, c in enumerate("helo 2")}
+    tokenizers.Tokenizer(models.BPE(vocabulary, [])).save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path, dataclasses.replace(SHAPE, bos=None))
+    assert refusal(tokenizer.encode, text).startswith(f"character {character!r} at position {position} of the text")
