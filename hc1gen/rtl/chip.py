@@ -24,6 +24,7 @@ from .sampler import Argmax
 from .sequencer import Sequencer
 from .swiglu import SwiGlu
 from .tile import Tile
+from .types import EPOCH_BITS
 
 
 def layer_tiles(model: QuantizedModel, plan: Plan, index: int) -> Iterator[Tile]:
@@ -137,7 +138,7 @@ def chip(plan: Plan, blocks: Blocks) -> Netlist:
     """The top module. Ports prompt, limit, out, clocks: as in `Sequencer`."""
     ports = blocks["sequencer"].signature.members
     signature = wiring.Signature({name: ports[name] for name in ("prompt", "limit", "out", "clocks")})
-    netlist = Netlist("chip", "prompt tokens in, generated tokens out.", signature)
+    netlist = Netlist("chip", _purpose(plan), signature)
     sequencer = netlist.place("sequencer", "sequencer", blocks["sequencer"])
     embedding = netlist.place("embedding", "embedding", blocks["embedding"])
     netlist.stream(netlist.top, sequencer, "prompt", "prompt")
@@ -151,6 +152,23 @@ def chip(plan: Plan, blocks: Blocks) -> Netlist:
         last = following
     _head(netlist, blocks, last, sequencer)
     return netlist
+
+
+def _purpose(plan: Plan) -> str:
+    """What someone who opens the top module wants to know first."""
+    model, token, position = plan.n.model, f"token[{plan.token_bits - 1}:0]", f"position[{plan.position_bits - 1}:0]"
+    lines = [
+        "prompt tokens in, generated tokens out.",
+        f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of {model.head_dim}, "
+        f"{model.kv_heads} KV heads, vocabulary {model.vocab}.",
+        f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
+        f"prompt__payload = {{last, {token}}}",
+        f"out__payload = {{reason[1:0], last, {token}}}, reason 1 end of text, 2 limit, 3 context full",
+        "limit: most tokens to generate for a prompt, 0 for no limit; clocks: what the token on `out` took",
+        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
+        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
+    ]
+    return "\n".join(lines)
 
 
 def _head(netlist: Netlist, blocks: Blocks, last: Placed, sequencer: Placed) -> None:

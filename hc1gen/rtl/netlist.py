@@ -21,7 +21,7 @@ class Placed:
 
 
 class Netlist:
-    """Module `name`: ports, instances and the nets between them.
+    """Module `name`: ports, instances and the nets between them; `purpose` (lines) stands at the top of its text.
 
     Ports are given as the members of a component or of a signature; every instance of a component gets `clk` and `rst`.
     """
@@ -72,7 +72,8 @@ class Netlist:
 
     def verilog(self) -> Iterator[str]:
         """Lines of the module; `ValueError` where a port was forgotten."""
-        yield f"// {self.name}: {self.purpose}"
+        for line in f"{self.name}: {self.purpose}".splitlines():
+            yield f"// {line}"
         yield f"module {self.name} ("
         ports = ["    input wire clk", "    input wire rst"]
         for port, width in self.top.widths.items():
