@@ -159,8 +159,8 @@ def _purpose(plan: Plan) -> str:
     model, token, position = plan.n.model, f"token[{plan.token_bits - 1}:0]", f"position[{plan.position_bits - 1}:0]"
     lines = [
         "prompt tokens in, generated tokens out.",
-        f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of {model.head_dim}, "
-        f"{model.kv_heads} KV heads, vocabulary {model.vocab}.",
+        f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
+        f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
         f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
         f"prompt__payload = {{last, {token}}}",
         f"out__payload = {{reason[1:0], last, {token}}}, reason 1 end of text, 2 limit, 3 context full",
