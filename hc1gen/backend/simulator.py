@@ -44,12 +44,10 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
 
     `progress` gets every line the tools print. The executable appears when it is complete or not at all.
     """
-    verilator = tools.simulation_tools()
-    token_bits, sources = read_design(rtl_dir)
-    out = rtl_dir / "sim"
-    executable = out / f"chip-{_digest([verilator.version, str(token_bits)], [MAIN, *sources])}"
+    executable = executable_of(rtl_dir)
     if executable.exists():
         return executable
+    verilator, (token_bits, sources), out = tools.simulation_tools(), read_design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
     try:
@@ -59,6 +57,12 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
     finally:
         shutil.rmtree(work)
     return executable
+
+
+def executable_of(rtl_dir: Path) -> Path:
+    """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
+    token_bits, sources = read_design(rtl_dir)
+    return rtl_dir / "sim" / f"chip-{_digest([tools.simulation_tools().version, str(token_bits)], [MAIN, *sources])}"
 
 
 class ChipSimulator:

@@ -120,7 +120,10 @@ def simulate(output: Output, baked: Baked, asked: Request, jobs: int) -> dict[st
 
 
 def build(output: Output, folder: Path, jobs: int) -> Path:
-    """The simulator, with what the tools are doing beside a clock."""
+    """The simulator, with what the tools are doing beside a clock where it has to be built first."""
+    built = simulator.executable_of(folder)
+    if built.exists():
+        return built
     with output.progress("building the simulator") as progress:
         compiled = 0
 
