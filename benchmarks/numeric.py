@@ -38,11 +38,12 @@ CALIBRATION_TOKENS = 512
 
 STEPS: dict[str, tuple[int, ...]] = {
     "act_bits": (6, 7, 10), "scale_bits": (6, 8, 12), "gain_bits": (6, 8), "residual_frac": (6, 7, 10),
-    "product_bits": (12, 14, 18), "rsqrt_bits": (8,), "rsqrt_index": (3,), "angle_bits": (8,), "angle_index": (3,),
-    "phase_bits": (24,), "qkv_bits": (10, 14), "query_bits": (8, 10), "kv_bits": (6, 7, 9, 10), "score_frac": (6, 8),
-    "prob_bits": (8,), "exp_index": (3,), "recip_bits": (8,), "recip_index": (3,), "context_frac": (3, 8),
-    "gate_frac": (7, 8, 11), "gate_bits": (12,), "up_bits": (8, 10), "silu_index": (4, 5), "hidden_bits": (12, 14, 18),
-    "logit_bits": (10, 12), "kv_margin_bits": (1,), "margin_bits": (0, 2),
+    "product_bits": (12, 14, 18), "mantissa_bits": (8,), "rsqrt_bits": (8,), "rsqrt_index": (3,), "angle_bits": (8,),
+    "angle_index": (3,), "quarter_bits": (10,), "phase_bits": (24,), "qkv_bits": (10, 14), "query_bits": (8, 10),
+    "kv_bits": (6, 7, 9, 10), "score_frac": (6, 8), "prob_bits": (8,), "exp_index": (3,), "recip_bits": (8,),
+    "recip_index": (3,), "context_frac": (3, 8), "gate_frac": (7, 8, 11), "gate_bits": (12,), "up_bits": (8, 10),
+    "silu_range": (3,), "silu_index": (4, 5), "hidden_bits": (12, 14, 18), "logit_bits": (10, 12),
+    "kv_margin_bits": (1,), "margin_bits": (0, 2),
 }  # fmt: skip
 """Values to try beside the default."""
 CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "hidden_bits", "gate_bits", "product_bits")

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..quant.numerics import Numerics
-from ..quant.tables import MANTISSA_BITS
 from .arith import round_shift
 from .norm import bit_length_exact, cut_mantissa
 
@@ -41,6 +40,6 @@ def normalise(mixed: np.ndarray, total: np.ndarray, n: Numerics) -> np.ndarray:
     Both are aligned to the leading one of Z; then one product with the reciprocal of Z's mantissa.
     """
     top = bit_length_exact(total) - 1
-    reciprocal = n.tables.recip(cut_mantissa(total, top, MANTISSA_BITS))
+    reciprocal = n.tables.recip(cut_mantissa(total, top, n.config.mantissa_bits))
     aligned = round_shift(mixed << n.context_guard, top[..., None])
     return round_shift(aligned * reciprocal[..., None], n.config.recip_bits + n.context_guard - n.config.context_frac)

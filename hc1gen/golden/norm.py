@@ -3,14 +3,13 @@
 import numpy as np
 
 from ..quant.numerics import Numerics
-from ..quant.tables import MANTISSA_BITS
 from .arith import bit_length, round_shift
 
 
 def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Residuals [T, D], gain [D] → product [T, D], and `1/sqrt(sum of squares) = mantissa * 2**-k` as two [T].
 
-    The sum of squares is exact. Its mantissa below the leading one is cut to 12 bits and looked up, the two
+    The sum of squares is exact. Its mantissa below the leading one is cut to `mantissa_bits` and looked up, the two
     octaves [1, 2) and [2, 4) having a table each.
     """
     product = round_shift(x * gain, n.product_drop)
@@ -20,9 +19,9 @@ def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> tuple[np.ndarray, 
 def inverse_sqrt(v: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
     """`v >= 1` [T] → (mantissa [T] of `rsqrt_bits`, k [T]) with `1/sqrt(v) ≈ mantissa * 2**(-rsqrt_bits - k)`."""
     top = bit_length_exact(v) - 1
-    fraction = cut_mantissa(v, top, MANTISSA_BITS)
+    fraction = cut_mantissa(v, top, n.config.mantissa_bits)
     odd = top & 1
-    return n.tables.rsqrt((odd << MANTISSA_BITS) | fraction), top >> 1
+    return n.tables.rsqrt((odd << n.config.mantissa_bits) | fraction), top >> 1
 
 
 def bit_length_exact(v: np.ndarray) -> np.ndarray:

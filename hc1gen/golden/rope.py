@@ -3,22 +3,21 @@
 import numpy as np
 
 from ..quant.numerics import Numerics
-from ..quant.tables import QUARTER_BITS
 from .arith import Meter, round_shift
 
 
 def angles(positions: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
     """Positions [T] → (cos, sin) [T, head_dim / 2], signed, `angle_bits` fraction bits."""
     phase = positions[:, None] * np.array(n.frequency_steps) & ((1 << n.config.phase_bits) - 1)
-    turn = phase >> (n.config.phase_bits - QUARTER_BITS - 2)
-    return sine(turn + (1 << QUARTER_BITS), n), sine(turn, n)
+    turn = phase >> (n.config.phase_bits - n.config.quarter_bits - 2)
+    return sine(turn + (1 << n.config.quarter_bits), n), sine(turn, n)
 
 
 def sine(turn: np.ndarray, n: Numerics) -> np.ndarray:
-    """Angle as a 16-bit fraction of a turn (higher bits ignored) → sine; falling quarters mirror by complement."""
-    quarter = (turn >> QUARTER_BITS) & 3
-    within = turn & ((1 << QUARTER_BITS) - 1)
-    magnitude = n.tables.sine(np.where(quarter & 1, within ^ ((1 << QUARTER_BITS) - 1), within))
+    """Fraction of a turn, `quarter_bits + 2` bits (others ignored) → sine; falling quarters mirror by complement."""
+    quarter = (turn >> n.config.quarter_bits) & 3
+    within = turn & ((1 << n.config.quarter_bits) - 1)
+    magnitude = n.tables.sine(np.where(quarter & 1, within ^ ((1 << n.config.quarter_bits) - 1), within))
     return np.where(quarter & 2, -magnitude, magnitude)
 
 

@@ -18,10 +18,12 @@ class NumericConfig:
     gain_bits: int = field(default=10, metadata={"range": (4, 16), "doc": "RMSNorm gain, signed"})
     residual_frac: int = field(default=8, metadata={"range": (4, 20), "doc": "fraction of the residual stream"})
     product_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "vector waiting for its exponent"})
+    mantissa_bits: int = field(default=12, metadata={"range": (8, 16), "doc": "mantissa looked up in 1/sqrt and 1/Z"})
     rsqrt_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "1/sqrt mantissa, unsigned"})
     rsqrt_index: int = field(default=5, metadata={"range": (2, 10), "doc": "1/sqrt table, log2 of its entries"})
     angle_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "sine and cosine magnitude, unsigned"})
     angle_index: int = field(default=5, metadata={"range": (2, 10), "doc": "quarter-wave table, log2 of its entries"})
+    quarter_bits: int = field(default=14, metadata={"range": (8, 16), "doc": "an angle within its quarter of a turn"})
     phase_bits: int = field(default=32, metadata={"range": (18, 36), "doc": "RoPE angle, unsigned fraction of a turn"})
     qkv_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q, K and V before RoPE"})
     query_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q after RoPE"})
@@ -35,6 +37,7 @@ class NumericConfig:
     gate_frac: int = field(default=9, metadata={"range": (4, 14), "doc": "fraction of a gate"})
     gate_bits: int = field(default=14, metadata={"range": (8, 20), "doc": "a gate"})
     up_bits: int = field(default=12, metadata={"range": (6, 18), "doc": "an up projection"})
+    silu_range: int = field(default=4, metadata={"range": (2, 5), "doc": "log2 of where SiLU's table ends"})
     silu_index: int = field(default=6, metadata={"range": (3, 10), "doc": "SiLU table, log2 of its entries"})
     hidden_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "an MLP hidden value"})
     logit_bits: int = field(default=16, metadata={"range": (8, 24), "doc": "a logit"})
@@ -59,7 +62,10 @@ class NumericConfig:
         """(field, what bounds it, the bound): no table finer than its argument, no product narrower than a gain."""
         return [
             ("exp_index", "score_frac", self.score_frac),
-            ("silu_index", "gate_frac + 4", self.gate_frac + 4),
+            ("silu_index", "gate_frac + silu_range", self.gate_frac + self.silu_range),
+            ("rsqrt_index", "mantissa_bits", self.mantissa_bits),
+            ("recip_index", "mantissa_bits", self.mantissa_bits),
+            ("angle_index", "quarter_bits", self.quarter_bits),
             ("gain_bits", "product_bits", self.product_bits),
             ("kv_bits", "qkv_bits", self.qkv_bits),
             ("query_bits", "qkv_bits", self.qkv_bits),

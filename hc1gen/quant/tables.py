@@ -11,9 +11,6 @@ import numpy as np
 
 from .config import NumericConfig
 
-SILU_RANGE_BITS = 4
-"""The SiLU table covers |x| < 16; beyond it SiLU is x or 0 within 2e-6."""
-
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedTable:
@@ -57,7 +54,7 @@ class Tables:
     """The tables of one chip.
 
     rsqrt: mantissas [1, 2) then [2, 4), chosen by the argument's top bit; recip: 1/m for m in [1, 2);
-    exp2: 2**-f for f in [0, 1); sine: the first quarter wave; silu_tail: relu(x) - silu(x) for |x| in [0, 16).
+    exp2: 2**-f for f in [0, 1); sine: the first quarter wave; silu_tail: relu(x) - silu(x) for |x| below 2**silu_range.
     """
 
     rsqrt: InterpolatedTable
@@ -67,20 +64,18 @@ class Tables:
     silu_tail: InterpolatedTable
 
 
-MANTISSA_BITS = 12
-"""Bits of a normalised mantissa after its leading one, the argument of `recip` and half the domain of `rsqrt`."""
-
-QUARTER_BITS = 14
-"""Bits of an angle within its quarter of a turn."""
-
-
 def _rsqrt(u: np.ndarray) -> np.ndarray:
     """1/sqrt(m): u in [0, 1/2) is m in [1, 2), u in [1/2, 1] is m in [2, 4]."""
     return 1.0 / np.sqrt(np.where(u < 0.5, 1.0 + 2.0 * u, 4.0 * u))
 
 
-def _silu_tail(u: np.ndarray) -> np.ndarray:
-    x = u * 2**SILU_RANGE_BITS
+def _sine(u: np.ndarray) -> np.ndarray:
+    """The first quarter wave."""
+    return np.sin(u * np.pi / 2)
+
+
+def _silu_tail(x: np.ndarray) -> np.ndarray:
+    """relu(x) - silu(x) for x >= 0."""
     return x / (1.0 + np.exp(x))
 
 
@@ -89,12 +84,13 @@ def make_tables(c: NumericConfig) -> Tables:
     """The tables that `c` asks for."""
     build = InterpolatedTable.build
     return Tables(
-        rsqrt=build("rsqrt", _rsqrt, c.rsqrt_index + 1, MANTISSA_BITS - c.rsqrt_index, c.rsqrt_bits),
-        recip=build("recip", lambda u: 1.0 / (1.0 + u), c.recip_index, MANTISSA_BITS - c.recip_index, c.recip_bits),
+        rsqrt=build("rsqrt", _rsqrt, c.rsqrt_index + 1, c.mantissa_bits - c.rsqrt_index, c.rsqrt_bits),
+        recip=build("recip", lambda u: 1.0 / (1.0 + u), c.recip_index, c.mantissa_bits - c.recip_index, c.recip_bits),
         exp2=build("exp2", lambda u: 2.0**-u, c.exp_index, c.score_frac - c.exp_index, c.prob_bits),
-        sine=build("sine", lambda u: np.sin(u * np.pi / 2), c.angle_index, QUARTER_BITS - c.angle_index, c.angle_bits),
+        sine=build("sine", _sine, c.angle_index, c.quarter_bits - c.angle_index, c.angle_bits),
         silu_tail=build(
-            "silu_tail", _silu_tail, c.silu_index, SILU_RANGE_BITS + c.gate_frac - c.silu_index, c.gate_frac - 1,
+            "silu_tail", lambda u: _silu_tail(u * 2**c.silu_range), c.silu_index,
+            c.silu_range + c.gate_frac - c.silu_index, c.gate_frac - 1,
             scale=1 << c.gate_frac,
         ),
     )  # fmt: skip

@@ -4,7 +4,6 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsig
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.tables import MANTISSA_BITS
 from .plan import Plan
 from .types import Lookup, Pipeline, bit_length, lanes, named, round_shift
 
@@ -101,7 +100,7 @@ class Normaliser(wiring.Component):
         cut = Signal()
         total = Signal(unsigned(self.n.exp_sum_bits))
         excess, cut_excess = Signal(self.excess), Signal(self.excess, reset_less=True)
-        mantissa = Signal(MANTISSA_BITS, reset_less=True)
+        mantissa = Signal(self.n.config.mantissa_bits, reset_less=True)
         low = self.n.config.prob_bits - 1
         m.d.comb += [
             total.eq(Array(self.totals[h] for h in range(self.heads))[head]),
@@ -111,7 +110,7 @@ class Normaliser(wiring.Component):
         m.d.sync += cut.eq(self.active & (head != self.heads))
         with m.If(self.active & (head != self.heads)):
             m.d.sync += [head.eq(head + 1), cut_excess.eq(excess)]
-            m.d.sync += mantissa.eq(total << MANTISSA_BITS >> low >> excess)
+            m.d.sync += mantissa.eq(total << self.n.config.mantissa_bits >> low >> excess)
         registers = [
             (Signal(self.n.config.recip_bits, name=f"reciprocal{h}", reset_less=True),
              Signal(self.excess, name=f"excess{h}", reset_less=True))

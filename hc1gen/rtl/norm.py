@@ -5,7 +5,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.numerics import Numerics
-from ..quant.tables import MANTISSA_BITS
 from .blockfloat import factor_layout
 from .types import Lookup, below_leading_one, bit_length, counter, lanes, round_shift
 
@@ -69,11 +68,11 @@ class RmsNorm(wiring.Component):
         with m.If(added):
             m.d.sync += total.eq(total + beat_sum)
         top = Signal(range(n.square_sum_bits))
-        argument = Signal(unsigned(MANTISSA_BITS + 1))
+        argument = Signal(unsigned(n.config.mantissa_bits + 1))
         m.d.comb += top.eq(bit_length(total) - 1)
         with m.If(stage[1]):
             m.d.sync += [
-                argument.eq(Cat(below_leading_one(total, top, MANTISSA_BITS), top[0])),
+                argument.eq(Cat(below_leading_one(total, top, n.config.mantissa_bits), top[0])),
                 out.payload.k.eq(top >> 1),
                 total.eq(n.epsilon),
             ]

@@ -4,7 +4,6 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, 
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.tables import QUARTER_BITS
 from .plan import Order, Plan
 from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate
 
@@ -107,7 +106,7 @@ class Angles(wiring.Component):
         with m.If((stage == 2) & ~running):
             m.d.sync += done.eq(1)
         phase = Signal(unsigned(c.phase_bits))
-        turn_bits = QUARTER_BITS + 2
+        turn_bits = c.quarter_bits + 2
         with m.If(running):  # even indices: cosine, a quarter of a turn ahead
             step = Array(Const(s, c.phase_bits) for s in steps)[index >> 1]
             quarter = Mux(index[0], 0, 1 << (c.phase_bits - 2))
@@ -119,8 +118,9 @@ class Angles(wiring.Component):
         return m
 
     def _sine(self, m: Module, turn: Value) -> Value:
-        """Sine of a 16-bit fraction of a turn: one quarter is stored, falling quarters mirror by complement."""
+        """Sine of a fraction of a turn: one quarter is stored, falling quarters mirror by complement."""
         m.submodules.sine = table = Lookup(self.plan.n.tables.sine)
-        within, quarter = turn[:QUARTER_BITS], turn[QUARTER_BITS:]
-        m.d.comb += table.x.eq(within ^ quarter[0].replicate(QUARTER_BITS))
+        bits = self.plan.n.config.quarter_bits
+        within, quarter = turn[:bits], turn[bits:]
+        m.d.comb += table.x.eq(within ^ quarter[0].replicate(bits))
         return Mux(quarter[1], -table.y, table.y)
