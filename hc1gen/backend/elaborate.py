@@ -7,7 +7,8 @@ import tempfile
 from importlib import util
 from pathlib import Path
 
-from ..errors import CheckFailed, Hc1genError, ToolMissing
+from ..errors import CheckFailed, ToolMissing
+from . import check
 from .simulator import read_design
 from .verilator_config import CONFIG
 
@@ -60,17 +61,11 @@ def _read(path: Path) -> str:
     return f"read_slang --top {path.stem} {path}" if path.suffix == ".sv" else f"read_verilog {path}"
 
 
-def main() -> int:
-    """Exit code 0 where the design named on the command line elaborates."""
-    rtl_dir = Path(sys.argv[1])
-    try:
-        counts = elaborate(rtl_dir)
-    except Hc1genError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    print(f"{rtl_dir}: yosys read and elaborated the chip, {sum(counts.values())} cells of {len(counts)} types")
-    return 0
+def verdict(rtl_dir: Path) -> str:
+    """What is said of a design that elaborates."""
+    counts = elaborate(rtl_dir)
+    return f"yosys read and elaborated the chip, {sum(counts.values())} cells of {len(counts)} types"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(check.run(verdict))

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..errors import CheckFailed, Hc1genError
-from . import tools
+from ..errors import CheckFailed
+from . import check, tools
 from .simulator import read_design
 
 
@@ -20,17 +20,11 @@ def lint(rtl_dir: Path) -> None:
         raise CheckFailed(f"{rtl_dir}: not lint-clean\n{done.stderr}")
 
 
-def main() -> int:
-    """Exit code 0 where the design named on the command line is clean."""
-    rtl_dir = Path(sys.argv[1])
-    try:
-        lint(rtl_dir)
-    except Hc1genError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    print(f"{rtl_dir}: lint-clean under verilator -Wall")
-    return 0
+def verdict(rtl_dir: Path) -> str:
+    """What is said of a clean design."""
+    lint(rtl_dir)
+    return "lint-clean under verilator -Wall"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(check.run(verdict))

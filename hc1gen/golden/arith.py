@@ -19,6 +19,14 @@ def bit_length(x: np.ndarray) -> np.ndarray:
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 
 
+def bit_length_exact(v: np.ndarray) -> np.ndarray:
+    """Bits of `v >= 0` up to 2**62: beyond 2**53 `bit_length` of the high part, or of the low one."""
+    if v.max() < 1 << 53:
+        return bit_length(v)
+    high = v >> 31
+    return np.where(high > 0, bit_length(high) + 31, bit_length(v & ((1 << 31) - 1)))
+
+
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Exact product of integers, `b` given as float64, which holds every sum below 2**53 exactly, in any order."""
     return (a.astype(np.float64) @ b).astype(np.int64)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..quant.numerics import Numerics
-from .arith import round_shift
-from .norm import bit_length_exact, cut_mantissa
+from .arith import bit_length_exact, round_shift
+from .norm import cut_mantissa
 
 
 def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.ndarray, n: Numerics) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .arith import clip, round_shift
-from .norm import bit_length_exact
+from .arith import bit_length_exact, clip, round_shift
 
 
 def block_float(x: np.ndarray, act_bits: int, factor: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..quant.numerics import Numerics
-from .arith import bit_length, round_shift
+from .arith import bit_length_exact, round_shift
 
 
 def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,14 +22,6 @@ def inverse_sqrt(v: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
     fraction = cut_mantissa(v, top, n.config.mantissa_bits)
     odd = top & 1
     return n.tables.rsqrt((odd << n.config.mantissa_bits) | fraction), top >> 1
-
-
-def bit_length_exact(v: np.ndarray) -> np.ndarray:
-    """Bits of `v >= 0` up to 2**62: beyond 2**53 `bit_length` of the high part, or of the low one."""
-    if v.max() < 1 << 53:
-        return bit_length(v)
-    high = v >> 31
-    return np.where(high > 0, bit_length(high) + 31, bit_length(v & ((1 << 31) - 1)))
 
 
 def cut_mantissa(v: np.ndarray, top: np.ndarray, bits: int) -> np.ndarray:

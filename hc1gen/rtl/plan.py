@@ -88,37 +88,22 @@ class Plan:
     @cached_property
     def keys(self) -> Order:
         """Rows of K: words, each padded to whole beats; rotary pairs (i, i + head_dim / 2) side by side."""
-        return self._kv(self._rotary_order)
+        return self._by_word(1, self._rotary_order, self.pair_lanes)
 
     @cached_property
     def values(self) -> Order:
         """Rows of V, ordered like `keys` but in natural order within a head."""
-        return self._kv(list(range(self.n.model.head_dim)))
+        return self._by_word(1, list(range(self.n.model.head_dim)), self.pair_lanes)
 
     @cached_property
     def queries(self) -> Order:
         """Rows of Q: for each word of keys all query heads that read it, padded to whole beats."""
-        order: Order = []
-        for word in range(self.kv_words):
-            rows: Order = []
-            for kv in self._kv_heads(word):
-                for member in range(self.group):
-                    rows += self._head_rows(None if kv is None else kv * self.group + member, self._rotary_order)
-            order += beats_of(rows, self.pair_lanes)
-        return order
+        return self._by_word(self.group, self._rotary_order, self.pair_lanes)
 
     @cached_property
     def contexts(self) -> Order:
         """Columns of the output projection as attention puts them out."""
-        order: Order = []
-        for word in range(self.kv_words):
-            rows: Order = []
-            for kv in self._kv_heads(word):
-                for member in range(self.group):
-                    natural = list(range(self.n.model.head_dim))
-                    rows += self._head_rows(None if kv is None else kv * self.group + member, natural)
-            order += beats_of(rows, self.lanes)
-        return order
+        return self._by_word(self.group, list(range(self.n.model.head_dim)), self.lanes)
 
     @property
     def _rotary_order(self) -> list[int]:
@@ -135,9 +120,10 @@ class Plan:
             return [None] * self.n.model.head_dim
         return [head * self.n.model.head_dim + i for i in within]
 
-    def _kv(self, within: list[int]) -> Order:
+    def _by_word(self, group: int, within: list[int], lanes: int) -> Order:
+        """Word by word, `group` heads with the rows `within` for each KV head; a word is whole beats of `lanes`."""
         order: Order = []
         for word in range(self.kv_words):
-            rows = [row for head in self._kv_heads(word) for row in self._head_rows(head, within)]
-            order += beats_of(rows, self.pair_lanes)
+            heads = [None if kv is None else kv * group + i for kv in self._kv_heads(word) for i in range(group)]
+            order += beats_of([row for head in heads for row in self._head_rows(head, within)], lanes)
         return order

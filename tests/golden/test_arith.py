@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc1gen.golden.arith import Meter, bit_length, matmul, round_shift
-from hc1gen.golden.norm import bit_length_exact, cut_mantissa
+from hc1gen.golden.arith import Meter, bit_length, bit_length_exact, matmul, round_shift
+from hc1gen.golden.norm import cut_mantissa
 
 WORDS = st.integers(-(2**61), 2**61)
 
