@@ -1,29 +1,17 @@
-"""The golden model: the chip's arithmetic in integers. It is the specification; the RTL equals it bit for bit."""
+"""The golden model: a language model in the chip's integers. It is the specification; the RTL equals it bit for bit."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
 from ..quant.quantized import Gain, Matrix, QuantizedLayer, QuantizedModel
-from ..reason import Reason
 from .arith import Meter, round_shift
 from .attention import attend
 from .blockfloat import block_float
 from .cmvm import linear
 from .norm import rms_norm
 from .rope import angles, rotate
-from .sampler import argmax
 from .swiglu import swiglu
-
-
-@dataclass(frozen=True)
-class Token:
-    """One generated token."""
-
-    token: int
-    last: bool
-    reason: Reason
 
 
 class GoldenModel:
@@ -38,28 +26,6 @@ class GoldenModel:
     def session(self) -> "Session":
         """An empty KV cache."""
         return Session(self)
-
-    def generate(self, prompt: list[int], limit: int = 0) -> Iterator[Token]:
-        """Greedy tokens after `prompt` (1 to `context` ids) until EOS, `limit` tokens (0: none) or a full context.
-
-        A prompt longer than the context is cut to it, as the chip does.
-        """
-        session = self.session()
-        logits = session.forward(np.array(prompt[: self.context]))[-1]
-        for count in range(1, self.context + 1):
-            token = argmax(logits)
-            reason = self._reason(token, count, session.length, limit)
-            yield Token(token, reason != Reason.MORE, reason)
-            if reason != Reason.MORE:
-                return
-            logits = session.forward(np.array([token]))[-1]
-
-    def _reason(self, token: int, count: int, length: int, limit: int) -> Reason:
-        if token in self.model.model.eos:
-            return Reason.EOS
-        if count == limit:
-            return Reason.LIMIT
-        return Reason.FULL if length == self.context else Reason.MORE
 
 
 class Session:

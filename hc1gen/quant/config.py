@@ -41,6 +41,14 @@ class NumericConfig:
     silu_index: int = field(default=6, metadata={"range": (3, 10), "doc": "SiLU table, log2 of its entries"})
     hidden_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "an MLP hidden value"})
     logit_bits: int = field(default=16, metadata={"range": (8, 24), "doc": "a logit"})
+    sample_bits: int = field(default=16, metadata={"range": (2, 20), "doc": "exponential of a logit, unsigned"})
+    sample_frac: int = field(
+        default=10,
+        metadata={"range": (4, 14), "doc": "fraction of a logit's distance from the largest, in powers of two"},
+    )
+    sample_index: int = field(
+        default=5, metadata={"range": (2, 10), "doc": "the sampler's 2**-x table, log2 of its entries"}
+    )
     kv_margin_bits: int = field(default=0, metadata={"range": (0, 4), "doc": "the same for keys and values"})
     margin_bits: int = field(default=1, metadata={"range": (0, 4), "doc": "head room over the largest value seen"})
 
@@ -62,6 +70,7 @@ class NumericConfig:
         """(field, what bounds it, the bound): no table finer than its argument, no product narrower than a gain."""
         return [
             ("exp_index", "score_frac", self.score_frac),
+            ("sample_index", "sample_frac", self.sample_frac),
             ("silu_index", "gate_frac + silu_range", self.gate_frac + self.silu_range),
             ("rsqrt_index", "mantissa_bits", self.mantissa_bits),
             ("recip_index", "mantissa_bits", self.mantissa_bits),

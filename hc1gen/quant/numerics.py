@@ -13,6 +13,14 @@ from .config import Formats, NumericConfig
 from .tables import Tables, make_tables
 
 
+RANDOM_BITS = 32
+"""R: width of a random number; drawing and accepting are exact to 2**-R."""
+TEMPERATURE_BITS, TEMPERATURE_FRAC = 16, 12
+"""A sampling temperature, unsigned; 0 asks for the most likely token."""
+SLOPE_BITS, SLOPE_FRAC = 17, 12
+"""`log2(e) / temperature`, unsigned."""
+
+
 def bits_for(largest: int) -> int:
     """Unsigned bits that hold 0..largest."""
     return max(1, int(largest).bit_length())
@@ -119,6 +127,17 @@ class Numerics:
     def hidden_drop(self) -> int:
         """Bits dropped from silu(gate) * up so that the product never saturates `hidden_bits`."""
         return max(0, self.config.gate_bits + self.config.up_bits - self.config.hidden_bits)
+
+    # Sampler: e, its sum Z, and W, the sum of max(e_p * Z_q - e_q * Z_p, 0) -----------------------------------------
+    @property
+    def sample_drop(self) -> int:
+        """Bits rounded off a logit's distance times the slope; below 0: zeros appended."""
+        return self.formats.logit_frac + SLOPE_FRAC - self.config.sample_frac
+
+    @property
+    def sample_sum_bits(self) -> int:
+        """Unsigned width of Z, the sum of `vocab` exponentials."""
+        return bits_for(self.model.vocab * ((1 << self.config.sample_bits) - 1))
 
     # What a CMVM's input is worth: value = mantissa * 2**(exponent - in_frac) ---------------------------------------
     def norm_in_frac(self, gain_frac: int) -> int:

@@ -54,12 +54,13 @@ class Tables:
     """The tables of one chip.
 
     rsqrt: mantissas [1, 2) then [2, 4), chosen by the argument's top bit; recip: 1/m for m in [1, 2);
-    exp2: 2**-f for f in [0, 1); sine: the first quarter wave; silu_tail: relu(x) - silu(x) for |x| below 2**silu_range.
+    exp2: 2**-f for f in [0, 1); exponential: the same, for the sampler; sine: the first quarter wave; silu_tail: relu(x) - silu(x) for |x| below 2**silu_range.
     """
 
     rsqrt: InterpolatedTable
     recip: InterpolatedTable
     exp2: InterpolatedTable
+    exponential: InterpolatedTable
     sine: InterpolatedTable
     silu_tail: InterpolatedTable
 
@@ -87,6 +88,9 @@ def make_tables(c: NumericConfig) -> Tables:
         rsqrt=build("rsqrt", _rsqrt, c.rsqrt_index + 1, c.mantissa_bits - c.rsqrt_index, c.rsqrt_bits),
         recip=build("recip", lambda u: 1.0 / (1.0 + u), c.recip_index, c.mantissa_bits - c.recip_index, c.recip_bits),
         exp2=build("exp2", lambda u: 2.0**-u, c.exp_index, c.score_frac - c.exp_index, c.prob_bits),
+        exponential=build(
+            "exponential", lambda u: 2.0**-u, c.sample_index, c.sample_frac - c.sample_index, c.sample_bits
+        ),
         sine=build("sine", _sine, c.angle_index, c.quarter_bits - c.angle_index, c.angle_bits),
         silu_tail=build(
             "silu_tail", lambda u: _silu_tail(u * 2**c.silu_range), c.silu_index,

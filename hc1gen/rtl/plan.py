@@ -22,12 +22,14 @@ def beats_of(order: Order, lanes: int) -> Order:
 class Plan:
     """What the user chooses of the chip's shape.
 
-    lanes: elements of a residual beat, 1..hidden; kv_heads_per_clock: KV heads that attention handles at once.
+    lanes: elements of a residual beat, 1..hidden; kv_heads_per_clock: KV heads that attention handles at once; prefix:
+    what the names of the model's modules begin with, where a chip has two models.
     """
 
     n: Numerics
     lanes: int
     kv_heads_per_clock: int
+    prefix: str = ""
 
     def verify(self) -> None:
         """Raise `InputError` naming every choice outside its range."""

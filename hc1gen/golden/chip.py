@@ -1,0 +1,141 @@
+"""The golden chip: prompts in, tokens out, greedy or sampled, with or without a draft model.
+
+Every random number is a function of the seed, the position of the token that is chosen, and which model asks. So the
+text does not depend on how far the draft runs ahead in time, and the chip's text can equal this one bit for bit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..outcome import Outcome
+from ..reason import Reason
+from . import sampler
+from .accept import accept, residual
+from .model import GoldenModel, Session
+from .threefry import Stream
+
+AHEAD = 8
+"""Tokens that the draft may run ahead of the target, unless a chip says otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a prompt comes with.
+
+    limit: most tokens to generate, 0 for any number; temperature: with TEMPERATURE_FRAC fraction bits, 0 for greedy;
+    seed: 64 bits; speculate: whether the draft is asked, on a chip that has one.
+    """
+
+    limit: int = 0
+    temperature: int = 0
+    seed: int = 0
+    speculate: bool = False
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token; `proposal` is what the draft said for its place, where `outcome` is not SAMPLED."""
+
+    token: int
+    last: bool
+    reason: Reason
+    outcome: Outcome = Outcome.SAMPLED
+    proposal: int | None = None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Integer exponentials e [V] and their sum Z."""
+
+    e: np.ndarray
+    z: int
+
+    @classmethod
+    def of(cls, logits: np.ndarray, temperature: int, golden: GoldenModel) -> "Distribution":
+        """Of a model's logits at `temperature > 0`."""
+        e = sampler.exponentials(logits, sampler.slope(temperature, golden.n), golden.n)
+        return cls(e, int(e.sum()))
+
+
+def verify(p: Distribution, q: Distribution, proposal: int, random: tuple[int, int]) -> tuple[int, Outcome]:
+    """The target's token where the draft, having drawn from `q`, proposes one. random: (for the test, for the draw)."""
+    if accept(random[0], int(p.e[proposal]), p.z, int(q.e[proposal]), q.z):
+        return proposal, Outcome.ACCEPTED
+    return sampler.draw(residual(p.e, p.z, q.e, q.z), random[1]), Outcome.REJECTED
+
+
+class GoldenChip:
+    """A target, and a draft that may run `ahead` tokens ahead of it (`draft` None: a chip without one)."""
+
+    def __init__(self, target: GoldenModel, draft: GoldenModel | None = None, ahead: int = AHEAD):
+        self.target, self.draft, self.ahead = target, draft, ahead
+
+    def generate(self, prompt: list[int], settings: Settings = Settings()) -> Iterator[Token]:
+        """Tokens after `prompt` (ids, at least 1) until EOS, the limit, or a full context.
+
+        A prompt longer than the context is cut to it. The draft proposes up to `ahead` tokens in a row; when all of
+        them are accepted, the token after them is the target's own, and so is the one after a rejection.
+        """
+        draft = self.draft if settings.speculate else None
+        p, q = Voice(self.target, 1, settings), Voice(draft, 0, settings) if draft else None
+        tokens, accepted = np.array(prompt[: self.target.context]), 0
+        for count in range(1, self.target.context + 1):
+            p.hear(tokens)
+            if q:
+                q.hear(tokens)
+            if q and accepted < self.ahead:
+                token, outcome, proposal = self._verified(p, q)
+            else:
+                token, outcome, proposal = p.choice(), Outcome.SAMPLED, None
+            accepted = accepted + 1 if outcome == Outcome.ACCEPTED else 0
+            reason = self._reason(token, count, p.session.length, settings.limit)
+            yield Token(token, reason != Reason.MORE, reason, outcome, proposal)
+            if reason != Reason.MORE:
+                return
+            tokens = np.array([token])
+
+    def _verified(self, p: "Voice", q: "Voice") -> tuple[int, Outcome, int]:
+        proposal = q.choice()
+        if p.settings.temperature == 0:
+            token = p.choice()
+            return token, Outcome.ACCEPTED if token == proposal else Outcome.REJECTED, proposal
+        return *verify(p.distribution, q.distribution, proposal, p.random), proposal
+
+    def _reason(self, token: int, count: int, length: int, limit: int) -> Reason:
+        if token in self.target.model.model.eos:
+            return Reason.EOS
+        if count == limit:
+            return Reason.LIMIT
+        return Reason.FULL if length == self.target.context else Reason.MORE
+
+
+class Voice:
+    """A model in the middle of a text: what it says next."""
+
+    def __init__(self, golden: GoldenModel, which: int, settings: Settings):
+        self.golden, self.settings = golden, settings
+        self.session: Session = golden.session()
+        self._stream = Stream(settings.seed, which)
+        self._logits = np.empty(0)
+
+    def hear(self, tokens: np.ndarray) -> None:
+        """The next tokens of the text, ids [T]."""
+        self._logits = self.session.forward(tokens)[-1]
+
+    @property
+    def random(self) -> tuple[int, int]:
+        """The random numbers for the next token."""
+        return self._stream.at(self.session.length)
+
+    @property
+    def distribution(self) -> Distribution:
+        """Of the next token."""
+        return Distribution.of(self._logits, self.settings.temperature, self.golden)
+
+    def choice(self) -> int:
+        """The next token: the likeliest, or a draw."""
+        if self.settings.temperature == 0:
+            return sampler.argmax(self._logits)
+        return sampler.draw(self.distribution.e, self.random[self._stream.which])
