@@ -7,21 +7,23 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 NAME   ?= tinystories-w3
 MODEL  ?= hc1gen/models/$(NAME)
+DRAFT  ?= $(wildcard $(MODEL)-draft)
 DESIGN ?= rtl_out/$(NAME)
 JOBS   ?= 2
 
-.PHONY: help install demo test bake sim sim-full lint check synth-check mutate bench clean
+.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal bench clean
 
 help:
 	@echo "demo         bake, build, talk: the embedded model end to end"
 	@echo "test         unit tests and cocotb regressions (about 20 minutes on 2 cores)"
-	@echo "bake         write the Verilog of MODEL=$(MODEL) to $(DESIGN)"
+	@echo "bake         write the Verilog of MODEL=$(MODEL), with its draft, to $(DESIGN)"
 	@echo "sim          the cocotb regressions: every block, a layer, small chips, the baked chip"
 	@echo "sim-full     every test there is, mutations and another full-size chip included"
 	@echo "lint         verilator -Wall on what bake wrote"
 	@echo "check        ruff and mypy on the source"
 	@echo "synth-check  yosys reads and elaborates the whole chip, generic cells"
 	@echo "mutate       break the chip in many ways and see the tests fail"
+	@echo "formal       prove the circuits of speculation, and see the proofs of broken ones fail"
 	@echo "bench        measure: see benchmarks/README.md"
 
 $(VENV)/installed: pyproject.toml
@@ -38,13 +40,13 @@ test: install
 	$(BIN)/pytest -n $(JOBS)
 
 bake: install
-	$(BIN)/hc1gen bake $(MODEL) -o $(DESIGN)
+	$(BIN)/hc1gen bake $(MODEL) $(if $(DRAFT),--draft $(DRAFT)) -o $(DESIGN)
 
 sim: install
 	$(BIN)/pytest -n $(JOBS) verif
 
 sim-full: install
-	$(BIN)/pytest -n $(JOBS) -m "slow or mutation or not slow"
+	$(BIN)/pytest -n $(JOBS) -m "slow or not slow"
 
 lint: bake
 	$(BIN)/python -m hc1gen.backend.lint $(DESIGN)
@@ -59,6 +61,9 @@ synth-check: bake
 
 mutate: install
 	$(BIN)/pytest -n $(JOBS) verif -m mutation
+
+formal: install
+	$(BIN)/pytest -n $(JOBS) verif/formal -m formal
 
 bench: bake
 	$(BIN)/python benchmarks/run.py $(DESIGN)

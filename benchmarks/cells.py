@@ -13,10 +13,7 @@ from common import ROOT, Fields
 # isort: split
 from hc1gen.backend.amaranth_modules import to_verilog
 from hc1gen.errors import CheckFailed
-from hc1gen.quant.quantized import QuantizedModel
-from hc1gen.rtl.chip import chip, chip_blocks
-from hc1gen.rtl.layer import layer
-from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.chip import Chip
 
 CACHE = ROOT / "build" / "benchmarks" / "cells.json"
 SCRIPT = (
@@ -26,14 +23,11 @@ SCRIPT = (
 """Words to gates of two inputs and multiplexers, constants and unread logic removed; no ABC, no library."""
 
 
-def blocks_of(model: QuantizedModel, plan: Plan) -> tuple[dict[str, str], Counter[str]]:
+def blocks_of(chip: Chip) -> tuple[dict[str, str], Counter[str]]:
     """Verilog of every block that Amaranth writes, and how often it stands on the chip."""
-    blocks = chip_blocks(model, plan)
-    top = chip(plan, blocks)
-    counts = Counter(placed.module for placed in top.instances)
-    for index in range(plan.n.model.layers):
-        counts.update(placed.module for placed in layer(plan, blocks, index).instances)
-    return to_verilog(blocks), Counter({name: counts[name] for name in blocks})
+    counts = Counter(placed.module for netlist in chip.netlists() for placed in netlist.instances)
+    components = chip.components()
+    return to_verilog(components), Counter({name: counts[name] for name in components})
 
 
 def count(name: str, verilog: str) -> Fields:
@@ -74,9 +68,9 @@ def _child(source: Path, result: Path) -> None:
     result.write_text(json.dumps(fields))
 
 
-def chip_cells(model: QuantizedModel, plan: Plan) -> Fields:
+def chip_cells(chip: Chip) -> Fields:
     """JSON fields of a whole chip: each block once, and the sums over all its instances."""
-    verilog, counts = blocks_of(model, plan)
+    verilog, counts = blocks_of(chip)
     blocks = {name: {"instances": counts[name], **_plain(count(name, text))} for name, text in verilog.items()}
     sums = {kind: sum(b["instances"] * b[kind] for b in blocks.values()) for kind in ("gates", "flip_flops")}
     return {**sums, "blocks": blocks}

@@ -10,6 +10,7 @@ from common import Fields, Table, conditions, script, show
 # isort: split
 import cells
 import click
+from clocks import token_clocks
 
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
@@ -20,8 +21,10 @@ from hc1gen.cli.output import Output
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
-from hc1gen.rtl.attention import latency
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.transformer import Transformer
+from hc1gen.settings import Settings
 
 LANES = (4, 8, 16, 32, 64)
 KV_HEADS = (1, 2, 4)
@@ -31,43 +34,6 @@ POINTS = [(16, 4), (4, 4), (8, 4), (16, 1), (16, 2), (32, 4), (64, 4), (4, 1), (
 """Points whose cells are counted, the most wanted first."""
 SIMULATED = ((16, 4, 1), (16, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
 """(lanes, KV heads per clock, layers) of the chips that are simulated against the model of latencies."""
-
-
-def quantiser_to_result(columns: int, rows: int, act_bits: int, factor: bool) -> int:
-    """Clocks from the last of `columns` beats into a quantiser (or its norm) to the last of `rows` beats behind it.
-
-    RmsNorm: 4 clocks to the factor. BlockFloat: beats + 3 to the first plane, beats + 2 after a factor is valid.
-    Then one plane a clock; CMVM: 2 clocks to the first beat of rows, one beat a clock; Requant: 2.
-    """
-    first_plane = 4 + columns + 2 if factor else columns + 3
-    return first_plane + (act_bits - 1) + 2 + (rows - 1) + 2
-
-
-def layer_clocks(plan: Plan, position: int) -> int:
-    """From the last beat of the residual stream into a layer to the last beat out of it. Rope, SwiGLU: 2 clocks,
-    the skip connection: 1."""
-    bits, pairs = plan.n.config.act_bits, plan.pair_lanes // 2
-    residual = len(plan.residual) // plan.lanes
-    qkv = (len(plan.keys) + len(plan.values) + len(plan.queries)) // plan.pair_lanes
-    gate_up, hidden = len(plan.gate_up) // plan.pair_lanes, len(plan.hidden) // pairs
-    contexts = len(plan.contexts) // plan.lanes
-    attention = (
-        quantiser_to_result(residual, qkv, bits, True) + 2 + latency(plan, position)
-        + quantiser_to_result(contexts, residual, bits, False) + 1
-    )  # fmt: skip
-    mlp = (
-        quantiser_to_result(residual, gate_up, bits, True) + 2
-        + quantiser_to_result(hidden, residual, bits, False) + 1
-    )  # fmt: skip
-    return attention + mlp
-
-
-def token_clocks(plan: Plan, position: int) -> int:
-    """From one token on `out` to the next where nothing stalls: embedding 2 clocks and its beats, every layer, the
-    head, argmax 2, sequencer 1."""
-    residual, vocabulary = len(plan.residual) // plan.lanes, len(plan.vocabulary) // plan.lanes
-    head = quantiser_to_result(residual, vocabulary, plan.n.config.act_bits, True)
-    return 2 + residual - 1 + plan.n.model.layers * layer_clocks(plan, position) + head + 2 + 1
 
 
 def cut(model: QuantizedModel, layers: int) -> QuantizedModel:
@@ -88,9 +54,9 @@ def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
     """Clocks of the token at `POSITION`, in Verilator."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "chip"
-        bake(model, plan, folder, EMBEDDED / "tokenizer.json")
+        bake(Chip(Transformer(model, plan)), folder, EMBEDDED / "tokenizer.json")
         with simulator.ChipSimulator(simulator.build(folder, jobs)) as chip:
-            answer = list(chip.run([1] * POSITION, 2))
+            answer = list(chip.run([1] * POSITION, Settings(limit=2)))
     return answer[1].clocks
 
 
@@ -109,8 +75,8 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
         "position": POSITION,
         "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
         "checks": checks,
-        "full_adders": sum(kind.full_adders for kind in kind_costs(model, plan)),
-        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(model, plan)),
+        "full_adders": sum(kind.full_adders for kind in kind_costs(Transformer(model, plan))),
+        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(Transformer(model, plan))),
         "kv_bits": kv_bits(plan),
         "conditions": conditions(),
     }
@@ -122,7 +88,7 @@ def _count(output: Output, model: QuantizedModel, points: dict[tuple[int, int], 
         for done, point in enumerate(POINTS):
             if time.monotonic() - start < seconds:
                 progress("lanes {}, KV heads {}".format(*point), done)
-                points[point] |= cells.chip_cells(model, plan_of(model, *point))
+                points[point] |= cells.chip_cells(Chip(Transformer(model, plan_of(model, *point))))
 
 
 def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:

@@ -20,9 +20,9 @@ from hc1gen.cli.output import Output
 from hc1gen.frontend.model import LayerWeights, ModelConfig, ModelIR, expected_shapes, layer_tensor
 from hc1gen.quant.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
-from hc1gen.rtl.chip import kind_of, tile_kinds, tiles
 from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.tile import tile_module
+from hc1gen.rtl.transformer import Transformer
 
 SHAPE = ModelConfig(
     hidden=320, intermediate=896, layers=8, heads=10, kv_heads=5, head_dim=32, vocab=2048, max_positions=1024,
@@ -63,11 +63,11 @@ def formats(shape: ModelConfig) -> Formats:
 def write_tiles(model: QuantizedModel, folder: Path) -> Fields:
     """Every tile, line by line, to disk."""
     plan = Plan(model.numerics(512), LANES, SHAPE.kv_heads)
-    kinds = tile_kinds(model, plan)
+    transformer = Transformer(model, plan)
     sizes, weights = [], 0
-    for tile in tiles(model, plan):
+    for tile in transformer.tiles():
         path = folder / f"{tile.name}.sv"
-        lines = tile_module(tile, kinds[kind_of(tile)].acc_bits, model.config.scale_bits)
+        lines = tile_module(tile, transformer.kinds[tile.kind].acc_bits, model.config.scale_bits)
         with path.open("w") as file:
             file.writelines(f"{line}\n" for line in lines)
         sizes.append(path.stat().st_size)

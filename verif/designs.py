@@ -6,19 +6,24 @@ import random
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from bench.runner import SIM_BUILD, lock
 
 import hc1gen
 from hc1gen.backend import simulator
-from hc1gen.backend.bake import MANIFEST, MODEL, bake, is_baked
+from hc1gen.backend.bake import DRAFT_MODEL, MANIFEST, MODEL, bake, is_baked
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.rtl.chip import DRAFT, Chip
 from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.transformer import Transformer
 
 PACKAGE = Path(hc1gen.__file__).parent
 VECTORS = Path(__file__).parents[1] / "tests" / "frontend" / "vectors"
@@ -28,23 +33,33 @@ CALIBRATION_TOKENS = 512
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to bake. `eos` is how many tokens end a text, chosen among those the model says; None: the model's own."""
+    """What to bake. `eos` is how many tokens end a text, chosen among those the model says; None: the model's own.
+
+    draft: the name of a model, or one made from the target: `itself`, its first `layer`, or `noise`: the target with
+    the rows of its head in another order. ahead: how many tokens it may run ahead.
+    """
 
     name: str
     lanes: int
     kv_heads_per_clock: int
     context: int
     eos: int | None = None
+    draft: str | None = None
+    ahead: int = 0
 
     @property
     def checkpoint(self) -> Path:
         """A folder of the package's models or of the frontend's test vectors."""
-        embedded = PACKAGE / "models" / self.name
-        return embedded if embedded.is_dir() else VECTORS / self.name
+        return _folder(self.name)
 
 
-DEFAULT = Recipe("tinystories-w3", lanes=16, kv_heads_per_clock=4, context=512)
-"""The embedded model as `hc1gen bake` makes it."""
+def _folder(name: str) -> Path:
+    embedded = PACKAGE / "models" / name
+    return embedded if embedded.is_dir() else VECTORS / name
+
+
+DEFAULT = Recipe("tinystories-w3", 16, kv_heads_per_clock=4, context=512, draft="tinystories-w3-draft", ahead=AHEAD)
+"""The embedded model and its draft as `hc1gen bake` makes them."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +73,40 @@ class Design:
         return saved.load(self.folder / MODEL)
 
     @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.folder / MANIFEST).read_text())
+
+    @property
+    def ahead(self) -> int:
+        """Tokens that the draft may run ahead; 0 without a draft."""
+        return self.manifest["draft"]["ahead"] if self.manifest["draft"] else 0
+
+    @cached_property
     def plan(self) -> Plan:
-        manifest = json.loads((self.folder / MANIFEST).read_text())
-        return Plan(self.model.numerics(manifest["context"]), manifest["lanes"], manifest["kv_heads_per_clock"])
+        m = self.manifest
+        return Plan(self.model.numerics(m["context"]), m["lanes"], m["kv_heads_per_clock"])
 
     @cached_property
     def golden(self) -> GoldenModel:
+        """The target."""
         return GoldenModel(self.model, self.plan.n.context)
+
+    @cached_property
+    def chip(self) -> GoldenChip:
+        """Target and draft."""
+        draft = GoldenModel(saved.load(self.folder / DRAFT_MODEL), self.plan.n.context) if self.ahead else None
+        return GoldenChip(self.golden, draft, self.ahead)
 
     @property
     def sources(self) -> list[Path]:
         """All Verilog, Verilator's control file first."""
-        return simulator.read_design(self.folder)[1]
+        return simulator.read_design(self.folder).sources
 
     def layer_sources(self, index: int) -> list[Path]:
         """What module `layer<index>` needs."""
-        others = ("chip", "head", "final_gain", "embedding_rom", *(f"layer{i}" for i in self._layers() if i != index))
+        layers = (f"layer{i}" for i in range(self.model.model.layers) if i != index)
+        others = ("chip", "target", "draft", "head", "final_gain", "embedding_rom", *layers)
         return [path for path in self.sources if not f"{path.stem}_".startswith(tuple(f"{o}_" for o in others))]
-
-    def _layers(self) -> range:
-        return range(self.model.model.layers)
 
 
 def design(recipe: Recipe) -> Design:
@@ -85,15 +114,35 @@ def design(recipe: Recipe) -> Design:
     folder = DESIGNS / _digest(recipe)
     with lock(folder):
         if not is_baked(folder):
-            model = _with_eos(_calibrated(recipe), recipe)
-            plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock)
-            bake(model, plan, folder, recipe.checkpoint / "tokenizer.json")
+            model = _with_eos(_calibrated(recipe.checkpoint, recipe.context), recipe)
+            draft = _draft(model, recipe)
+            target = _transformer(model, recipe)
+            chip = Chip(target, draft and _transformer(draft, recipe, DRAFT), recipe.ahead)
+            bake(chip, folder, recipe.checkpoint / "tokenizer.json")
     return Design(folder)
 
 
-def _calibrated(recipe: Recipe) -> QuantizedModel:
-    model = quantize(load_checkpoint(recipe.checkpoint), NumericConfig())
-    return calibrate(model, recipe.context, CALIBRATION_TOKENS)
+def _transformer(model: QuantizedModel, recipe: Recipe, prefix: str = "") -> Transformer:
+    plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock, prefix)
+    return Transformer(model, plan)
+
+
+def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
+    """See `Recipe`."""
+    if recipe.draft == "layer":
+        first = replace(target.formats, layers=target.formats.layers[:1])
+        return replace(target, model=replace(target.model, layers=1), formats=first, layers=target.layers[:1])
+    if recipe.draft == "noise":
+        order, head = np.random.default_rng(1).permutation(target.model.vocab), target.head
+        arrays = {name: getattr(head, name)[order] for name in ("weights", "scale", "mantissa", "exponent")}
+        return replace(target, head=replace(head, **arrays))
+    if recipe.draft is None or recipe.draft == "itself":
+        return target if recipe.draft else None
+    return _calibrated(_folder(recipe.draft), recipe.context)
+
+
+def _calibrated(checkpoint: Path, context: int) -> QuantizedModel:
+    return calibrate(quantize(load_checkpoint(checkpoint), NumericConfig()), context, CALIBRATION_TOKENS)
 
 
 def _with_eos(model: QuantizedModel, recipe: Recipe) -> QuantizedModel:
@@ -101,7 +150,7 @@ def _with_eos(model: QuantizedModel, recipe: Recipe) -> QuantizedModel:
     if recipe.eos is None:
         return model
     endless = replace(model, model=replace(model.model, eos=()))
-    golden, rng = GoldenModel(endless, recipe.context), random.Random(recipe.name)
+    golden, rng = GoldenChip(GoldenModel(endless, recipe.context)), random.Random(recipe.name)
     chosen: list[int] = []
     while len(chosen) < recipe.eos:
         said = [t.token for t in golden.generate([rng.randrange(model.model.vocab)])]
@@ -114,7 +163,11 @@ def _digest(recipe: Recipe) -> str:
     """Of everything that a bake depends on: the recipe, the checkpoint and the generator."""
     digest = hashlib.sha256(json.dumps(asdict(recipe)).encode())
     code = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "cli"]
-    for path in sorted([*code, *recipe.checkpoint.glob("*.safetensors*"), *recipe.checkpoint.glob("*.json")]):
+    for path in sorted([*code, *_files(recipe.checkpoint), *_files(_folder(recipe.draft or recipe.name))]):
         content = path.read_bytes()
         digest.update(f"\n{path.name} {len(content)}\n".encode() + content)
     return f"{recipe.name}-{digest.hexdigest()[:16]}"
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return [*checkpoint.glob("*.safetensors*"), *checkpoint.glob("*.json")]

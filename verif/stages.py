@@ -23,40 +23,38 @@ from rich.table import Table
 POSITION = 64
 FIRST, LAST = 0, -1
 LAYER = [
-    ("residual in", "embedding_y", LAST),
-    ("attention norm", "layer0.qkv_norm_y", LAST),
-    ("QKV exponent", "layer0.qkv_quantize_y", FIRST),
-    ("QKV planes", "layer0.qkv_quantize_y", LAST),
-    ("QKV CMVM", "layer0.qkv_cmvm_y", LAST),
-    ("QKV requantise", "layer0.qkv_requant_y", LAST),
-    ("RoPE", "layer0.rope_y", LAST),
-    ("attention", "layer0.attention_y", LAST),
-    ("context exponent", "layer0.out_quantize_y", FIRST),
-    ("context planes", "layer0.out_quantize_y", LAST),
-    ("out CMVM", "layer0.out_cmvm_y", LAST),
-    ("out requantise", "layer0.out_requant_y", LAST),
-    ("attention residual add", "layer0.attention_residual_y", LAST),
-    ("MLP norm", "layer0.gate_up_norm_y", LAST),
-    ("gate/up exponent", "layer0.gate_up_quantize_y", FIRST),
-    ("gate/up planes", "layer0.gate_up_quantize_y", LAST),
-    ("gate/up CMVM", "layer0.gate_up_cmvm_y", LAST),
-    ("gate/up requantise", "layer0.gate_up_requant_y", LAST),
-    ("SwiGLU", "layer0.swiglu_y", LAST),
-    ("hidden exponent", "layer0.down_quantize_y", FIRST),
-    ("hidden planes", "layer0.down_quantize_y", LAST),
-    ("down CMVM", "layer0.down_cmvm_y", LAST),
-    ("down requantise", "layer0.down_requant_y", LAST),
-    ("MLP residual add", "layer0_y", LAST),
+    ("residual in", "target.embedding_y", LAST),
+    ("attention norm", "target.layer0.qkv_norm_y", LAST),
+    ("QKV exponent", "target.layer0.qkv_quantize_y", FIRST),
+    ("QKV planes", "target.layer0.qkv_quantize_y", LAST),
+    ("QKV CMVM", "target.layer0.qkv_cmvm_y", LAST),
+    ("QKV requantise", "target.layer0.qkv_requant_y", LAST),
+    ("RoPE", "target.layer0.rope_y", LAST),
+    ("attention", "target.layer0.attention_y", LAST),
+    ("context exponent", "target.layer0.out_quantize_y", FIRST),
+    ("context planes", "target.layer0.out_quantize_y", LAST),
+    ("out CMVM", "target.layer0.out_cmvm_y", LAST),
+    ("out requantise", "target.layer0.out_requant_y", LAST),
+    ("attention residual add", "target.layer0.attention_residual_y", LAST),
+    ("MLP norm", "target.layer0.gate_up_norm_y", LAST),
+    ("gate/up exponent", "target.layer0.gate_up_quantize_y", FIRST),
+    ("gate/up planes", "target.layer0.gate_up_quantize_y", LAST),
+    ("gate/up CMVM", "target.layer0.gate_up_cmvm_y", LAST),
+    ("gate/up requantise", "target.layer0.gate_up_requant_y", LAST),
+    ("SwiGLU", "target.layer0.swiglu_y", LAST),
+    ("hidden exponent", "target.layer0.down_quantize_y", FIRST),
+    ("hidden planes", "target.layer0.down_quantize_y", LAST),
+    ("down CMVM", "target.layer0.down_cmvm_y", LAST),
+    ("down requantise", "target.layer0.down_requant_y", LAST),
+    ("MLP residual add", "target.layer0_y", LAST),
 ]
 """Stages of a layer: name, the stream that the stage puts out, and which of its transfers ends the stage."""
 HEAD = [
-    ("final norm", "head_norm_y", LAST),
-    ("head exponent", "head_quantize_y", FIRST),
-    ("head planes", "head_quantize_y", LAST),
-    ("head CMVM", "head_cmvm_y", LAST),
-    ("head requantise", "head_requant_y", LAST),
-    ("sampler", "argmax_y", LAST),
-    ("sequencer", "out", LAST),
+    ("final norm", "target.head_norm_y", LAST),
+    ("head exponent", "target.head_quantize_y", FIRST),
+    ("head planes", "target.head_quantize_y", LAST),
+    ("head CMVM", "target.head_cmvm_y", LAST),
+    ("head requantise", "target.logits", LAST),
 ]
 
 
@@ -75,8 +73,9 @@ class Stage:
 def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
     """Decode the token at `position` on the chip in `rtl_dir`; its stages in order, adding up to its latency."""
     design = Design(rtl_dir.resolve())
-    rest = [(f"layer {i}", f"layer{i}_y", LAST) for i in range(1, design.model.model.layers)]
-    parts = [("embedding", LAYER[:0]), ("layer 0", LAYER), ("layers", rest), ("head", HEAD)]
+    rest = [(f"layer {i}", f"target.layer{i}_y", LAST) for i in range(1, design.model.model.layers)]
+    head = [*HEAD, ("sampler", "verifier_y" if design.ahead else "sampler_y", LAST), ("sequencer", "out", LAST)]
+    parts = [("embedding", LAYER[:0]), ("layer 0", LAYER), ("layers", rest), ("head", head)]
     chain = [(part, *stage) for part, stages in parts for stage in stages]
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "transfers.json"
@@ -85,6 +84,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
             "vocab": design.model.model.vocab,
             "token_bits": design.plan.token_bits,
             "streams": [stream for _, _, stream, _ in chain],
+            "constants": {"limit": 2, "temperature": 0, "seed": 0, **({"speculate": 0} if design.ahead else {})},
             "answer": str(answer),
         }
         simulate("chip", design.sources, "chip", "chip.bench_stages", case=case, vlt_lines=VISIBLE)
@@ -95,7 +95,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
 def _stages(chain: list[tuple[str, str, str, int]], transfers: dict[str, list[int]]) -> list[Stage]:
     """Clocks from one stage's end to the next one's; the first beat into layer 0 ends the embedding."""
     issue = transfers["issue"][0]
-    end = transfers["embedding_y"][0]
+    end = transfers["target.embedding_y"][0]
     stages = [Stage("embedding", "embedding", end - issue, 0, end - issue, 1)]
     for part, name, stream, edge in chain:
         cycles = transfers[stream]

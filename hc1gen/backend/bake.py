@@ -15,13 +15,11 @@ from .. import __version__
 from ..errors import InputError, problem
 from ..frontend.model import FINAL_NORM, layer_tensor
 from ..quant import saved
-from ..quant.quantized import QuantizedModel
-from ..rtl.attention import memories
-from ..rtl.chip import Kind, chip, chip_blocks, kind_of, tile_kinds, tiles
+from ..rtl.chip import Chip
 from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.layer import Blocks, layer
-from ..rtl.plan import Order, Plan
+from ..rtl.plan import Order
 from ..rtl.tile import Tile, gain_module, tile_module
+from ..rtl.transformer import Transformer
 from .amaranth_modules import to_verilog
 from .verilator_config import CONFIG, verilator_config
 
@@ -29,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being written, how many modules are done, and how many there are."""
 
 MANIFEST = "manifest.json"
-MODEL = "model.safetensors"
+MODEL, DRAFT_MODEL = "model.safetensors", "draft.safetensors"
 TOKENIZER = "tokenizer.json"
 BLOCKS = "rtl/blocks"
 """Folder of the files that Amaranth writes."""
@@ -46,15 +44,13 @@ class VerilogModule:
     lines: Iterable[str]
 
 
-def bake(
-    model: QuantizedModel, plan: Plan, out: Path, tokenizer: Path, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Write the chip of `model` to folder `out` and return its manifest.
+def bake(chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Write `chip` to folder `out` and return its manifest.
 
     `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
-    where the plan does not fit the model or `out` cannot be used; an interrupted run leaves nothing behind.
+    where a plan does not fit its model or `out` cannot be used; an interrupted run leaves nothing behind.
     """
-    plan.verify()
+    chip.verify()
     check_target(out)
     out = Path(os.path.abspath(out))
     made = [parent for parent in out.parents if not parent.exists()]
@@ -62,7 +58,7 @@ def bake(
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
-            manifest = _write(model, plan, work, tokenizer, progress or (lambda name, done, count: None))
+            manifest = _write(chip, work, tokenizer, progress or (lambda name, done, count: None))
             _replace(work, out)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -139,21 +135,22 @@ def _umask() -> int:
     return mask
 
 
-def _write(model: QuantizedModel, plan: Plan, work: Path, tokenizer: Path, progress: Progress) -> dict[str, Any]:
-    kinds = tile_kinds(model, plan)
+def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress) -> dict[str, Any]:
     digests = {}
-    for module in modules(model, plan, kinds, progress):
+    for module in modules(chip, progress):
         digests[module.path] = _write_lines(work / module.path, module.lines)
     order = list(digests)
     names = [Path(path).stem for path in order]
     texts = {"filelist.f": order, "chip.sdc": [sdc()], CONFIG: verilator_config(BLOCKS, names)}
     for path, lines in texts.items():
         digests[path] = _write_lines(work / path, lines)
-    contents = {MODEL: saved.to_bytes(model), TOKENIZER: tokenizer.read_bytes()}
+    contents = {MODEL: saved.to_bytes(chip.target.model), TOKENIZER: tokenizer.read_bytes()}
+    if chip.draft is not None:
+        contents[DRAFT_MODEL] = saved.to_bytes(chip.draft.model)
     for path, content in contents.items():
         (work / path).write_bytes(content)
         digests[path] = hashlib.sha256(content).hexdigest()
-    manifest = describe(model, plan, kinds) | {"files": dict(sorted(digests.items()))}
+    manifest = describe(chip) | {"files": dict(sorted(digests.items()))}
     (work / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     progress("done", len(order), len(order))
     return manifest
@@ -171,70 +168,79 @@ def _write_lines(path: Path, lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def modules(
-    model: QuantizedModel, plan: Plan, kinds: dict[str, Kind], progress: Progress | None = None
-) -> Iterator[VerilogModule]:
+def modules(chip: Chip, progress: Progress | None = None) -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
     report = progress or (lambda name, done, count: None)
-    blocks = chip_blocks(model, plan)
-    leaves, top = list(_leaves(model, plan, kinds)), list(_netlists(plan, blocks))
-    count = len(leaves) + len(blocks) + len(top)
+    blocks, leaves, netlists = chip.components(), list(_leaves(chip)), list(chip.netlists())
+    count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
         report(module.name, done, count)
         yield module
     numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
     for name, text in to_verilog(blocks, lambda name: report(name, numbers[name], count)).items():
         yield VerilogModule(f"{BLOCKS}/{name}.v", name, [text])
-    for done, module in enumerate(top, count - len(top)):
-        report(module.name, done, count)
-        yield module
+    for done, netlist in enumerate(netlists, count - len(netlists)):
+        report(netlist.name, done, count)
+        yield VerilogModule(f"rtl/{netlist.name}.v", netlist.name, netlist.verilog())
 
 
-def _leaves(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> Iterator[VerilogModule]:
+def _leaves(chip: Chip) -> Iterator[VerilogModule]:
     """Tiles, tables and memories."""
-    c = plan.n.config
-    for tile in tiles(model, plan):
-        lines = tile_module(tile, kinds[kind_of(tile)].acc_bits, c.scale_bits)
-        yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, lines)
-    for name, tensor, gain in _gains(model):
-        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
-        yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
-    yield VerilogModule(f"rtl/tiles/{ROM}.sv", ROM, embedding_rom(ROM, model, plan))
-    for name, text in memories(plan).items():
+    for transformer in chip.transformers:
+        yield from _tables(transformer)
+    for name, text in chip.memories().items():
         yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
 
 
-def _netlists(plan: Plan, blocks: Blocks) -> Iterator[VerilogModule]:
-    """The layers and the chip, which only wire blocks together."""
-    for index in range(plan.n.model.layers):
-        yield VerilogModule(f"rtl/layer{index}.v", f"layer{index}", layer(plan, blocks, index).verilog())
-    yield VerilogModule("rtl/chip.v", "chip", chip(plan, blocks).verilog())
+def _tables(transformer: Transformer) -> Iterator[VerilogModule]:
+    """All that is made of a model's weights."""
+    model, plan = transformer.model, transformer.plan
+    c = plan.n.config
+    for tile in transformer.tiles():
+        lines = tile_module(tile, transformer.kinds[tile.kind].acc_bits, c.scale_bits)
+        yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, lines)
+    for name, tensor, gain in _gains(transformer):
+        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
+        yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
+    rom = plan.prefix + ROM
+    yield VerilogModule(f"rtl/tiles/{rom}.sv", rom, embedding_rom(rom, model, plan))
 
 
-def _gains(model: QuantizedModel) -> Iterator[tuple[str, str, Any]]:
+def _gains(transformer: Transformer) -> Iterator[tuple[str, str, Any]]:
     """(module, tensor, gains) of every norm."""
-    for i, weights in enumerate(model.layers):
-        yield f"layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
-        yield f"layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
-    yield "final_gain", FINAL_NORM, model.final_gain.gain
+    prefix = transformer.plan.prefix
+    for i, weights in enumerate(transformer.model.layers):
+        yield f"{prefix}layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
+        yield f"{prefix}layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
+    yield f"{prefix}final_gain", FINAL_NORM, transformer.model.final_gain.gain
 
 
-def describe(model: QuantizedModel, plan: Plan, kinds: dict[str, Kind]) -> dict[str, Any]:
+def describe(chip: Chip) -> dict[str, Any]:
     """The manifest without the file digests: what was baked, from what, in which shape."""
+    plan = chip.target.plan
     return {
-        "format": 1,
+        "format": 2,
         "hc1gen": __version__,
         "top": "chip",
-        "checkpoint": {"name": model.name, "sha256": model.sha256},
-        "model": asdict(model.model),
-        "numeric_config": asdict(model.config),
-        "formats": asdict(model.formats),
+        "numeric_config": asdict(plan.n.config),
         "context": plan.n.context,
         "lanes": plan.lanes,
-        "kv_heads_per_clock": plan.kv_heads_per_clock,
         "token_bits": plan.token_bits,
-        "kinds": {name: asdict(kind) for name, kind in kinds.items()},
-        "tiles": [_tile_entry(tile) for tile in tiles(model, plan)],
+        **_describe(chip.target),
+        "draft": None if chip.draft is None else {"ahead": chip.ahead, **_describe(chip.draft)},
+    }
+
+
+def _describe(transformer: Transformer) -> dict[str, Any]:
+    """What is a model's own."""
+    model = transformer.model
+    return {
+        "checkpoint": {"name": model.name, "sha256": model.sha256},
+        "model": asdict(model.model),
+        "formats": asdict(model.formats),
+        "kv_heads_per_clock": transformer.plan.kv_heads_per_clock,
+        "kinds": {name: asdict(kind) for name, kind in transformer.kinds.items()},
+        "tiles": [_tile_entry(tile) for tile in transformer.tiles()],
     }
 
 

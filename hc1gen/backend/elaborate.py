@@ -32,7 +32,7 @@ def elaborate(rtl_dir: Path) -> dict[str, int]:
         raise ToolMissing("pyosys: not installed; pip install 'hc1gen[dev]'")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "stat.json"
-        commands = [_read(path) for path in read_design(rtl_dir)[1] if path.name != CONFIG]
+        commands = [_read(path) for path in read_design(rtl_dir).sources if path.name != CONFIG]
         commands += [
             "hierarchy -check -top chip",
             "proc -noopt",

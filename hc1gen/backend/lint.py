@@ -14,7 +14,7 @@ def lint(rtl_dir: Path) -> None:
     verilator = tools.verilator()
     command = [str(verilator.path), "--lint-only", "-Wall", "--top-module", "chip"]
     done = subprocess.run(
-        [*command, *map(str, read_design(rtl_dir)[1])], env=verilator.env, capture_output=True, text=True, check=False
+        [*command, *map(str, read_design(rtl_dir).sources)], env=verilator.env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise CheckFailed(f"{rtl_dir}: not lint-clean\n{done.stderr}")

@@ -1,12 +1,16 @@
 // The simulated chip as a process: commands on standard input, answers on standard output, one line each.
 //
 //   reset                      -> ok
-//   prompt LIMIT TOKEN ...     -> ok               resets nothing; the tokens are taken by the chip
-//   next                       -> token TOKEN LAST REASON CLOCKS
+//   prompt LIMIT TEMPERATURE SEED SPECULATE TOKEN ...
+//                              -> ok               resets nothing; the tokens are taken by the chip
+//   next                       -> token TOKEN LAST REASON CLOCKS OUTCOME PROPOSAL
+//   counters                   -> counters DRAFTED ACCEPTED REJECTED FLUSHED    tokens since reset
 //   cycles                     -> cycles N         clocks since the process began
 //
-// The first line, before any command, is `chip TOKEN_BITS`. A request that cannot be met is answered by
-// `error ...`. The clock stands still between commands. Verilator writes a double underscore as `___05F`.
+// TOKEN_BITS is the width of a token; DRAFT is defined where the chip has a draft. Without one, SPECULATE means
+// nothing, OUTCOME and PROPOSAL are 0, and there are no counters. The first line, before any command, is
+// `chip TOKEN_BITS DRAFT` with DRAFT 0 or 1. A request that cannot be met is answered by `error ...`. The clock stands
+// still between commands. Verilator writes a double underscore as `___05F`.
 
 #include <cstdint>
 #include <iostream>
@@ -21,6 +25,15 @@
 namespace {
 
 constexpr uint64_t kTokenMask = (uint64_t{1} << TOKEN_BITS) - 1;
+#ifdef DRAFT
+constexpr bool kDraft = true;
+#else
+constexpr bool kDraft = false;
+#endif
+
+struct Settings {
+    uint64_t limit = 0, temperature = 0, seed = 0, speculate = 0;
+};
 
 class Chip {
 public:
@@ -31,15 +44,15 @@ public:
     std::string reset() {
         top_.prompt___05Fvalid = 0;
         top_.out___05Fready = 0;
-        top_.limit = 0;
+        set({});
         top_.rst = 1;
         for (int i = 0; i < 2; ++i) clock();
         top_.rst = 0;
         return "ok";
     }
 
-    std::string prompt(uint64_t limit, const std::vector<uint64_t>& tokens) {
-        top_.limit = limit;
+    std::string prompt(const Settings& settings, const std::vector<uint64_t>& tokens) {
+        set(settings);
         for (size_t i = 0; i < tokens.size(); ++i) {
             const uint64_t last = i + 1 == tokens.size();
             top_.prompt___05Fpayload = tokens[i] | last << TOKEN_BITS;
@@ -63,11 +76,36 @@ public:
         if (!given) return hung("for an output token");
         std::ostringstream line;
         line << "token " << (payload & kTokenMask) << ' ' << (payload >> TOKEN_BITS & 1) << ' '
-             << (payload >> (TOKEN_BITS + 1) & 3) << ' ' << clocks;
+             << (payload >> (TOKEN_BITS + 1) & 3) << ' ' << clocks << ' ';
+        if (kDraft) {
+            line << (payload >> (TOKEN_BITS + 3) & 3) << ' ' << (payload >> (TOKEN_BITS + 5) & kTokenMask);
+        } else {
+            line << "0 0";
+        }
         return line.str();
     }
 
+    std::string counters() {
+#ifdef DRAFT
+        settle();
+        std::ostringstream line;
+        line << "counters " << top_.drafted << ' ' << top_.accepted << ' ' << top_.rejected << ' ' << top_.flushed;
+        return line.str();
+#else
+        return "error a chip without a draft has no counters";
+#endif
+    }
+
 private:
+    void set(const Settings& settings) {
+        top_.limit = settings.limit;
+        top_.temperature = settings.temperature;
+        top_.seed = settings.seed;
+#ifdef DRAFT
+        top_.speculate = settings.speculate;
+#endif
+    }
+
     // Clock up to and including the edge at which `seen` holds; false where patience ends first.
     template <typename Condition>
     bool clock_until(Condition seen) {
@@ -112,12 +150,14 @@ std::string answer(Chip& chip, const std::string& command) {
     if (name == "reset") return chip.reset();
     if (name == "next") return chip.next();
     if (name == "cycles") return "cycles " + std::to_string(chip.cycles());
+    if (name == "counters") return chip.counters();
     if (name == "prompt") {
-        uint64_t limit = 0, token = 0;
+        Settings settings;
+        uint64_t token = 0;
         std::vector<uint64_t> tokens;
-        words >> limit;
+        words >> settings.limit >> settings.temperature >> settings.seed >> settings.speculate;
         while (words >> token) tokens.push_back(token);
-        return chip.prompt(limit, tokens);
+        return chip.prompt(settings, tokens);
     }
     return "error unknown command " + name;
 }
@@ -132,7 +172,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     Chip chip{context.get(), std::stoull(argv[1])};
-    std::cout << "chip " << TOKEN_BITS << std::endl;
+    std::cout << "chip " << TOKEN_BITS << ' ' << kDraft << std::endl;
     for (std::string command; std::getline(std::cin, command);) std::cout << answer(chip, command) << std::endl;
     return 0;
 }

@@ -11,17 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from hc1gen.backend import tools
 from hc1gen.backend.verilator_config import CONFIG
 from hc1gen.errors import CheckFailed, InputError, problem
+from hc1gen.outcome import Outcome
+from hc1gen.quant.numerics import TEMPERATURE_BITS
 from hc1gen.reason import Reason
+from hc1gen.settings import GREEDY, LIMIT_BITS, SEED_BITS, Settings
 
 MAIN = Path(__file__).with_name("sim_main.cpp")
 PATIENCE = 5_000_000
 """Clocks without a token after which a chip counts as hung."""
-LIMIT_BITS = 16
+MOST_TOKEN_BITS = 29
+"""So that an output, two tokens and 5 bits, fits a word of 64 bits."""
 LOG_TAIL = 30
 
 VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal")
@@ -31,12 +35,35 @@ COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 
 @dataclass(frozen=True)
 class Token:
-    """One output of the chip. `clocks` counts from the token before it, or from the end of the prompt."""
+    """One output of the chip. `clocks` counts from the token before it, or from the end of the prompt.
+
+    `proposal` is what the draft said for its place, where `outcome` is not SAMPLED.
+    """
 
     token: int
     last: bool
     reason: Reason
     clocks: int
+    outcome: Outcome = Outcome.SAMPLED
+    proposal: int | None = None
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Tokens since reset: what the draft proposed, and what became of it; `flushed` was thrown away unverified."""
+
+    drafted: int
+    accepted: int
+    rejected: int
+    flushed: int
+
+
+class Design(NamedTuple):
+    """A baked chip as Verilator needs it: the files with the waivers first, and what sim_main.cpp is told."""
+
+    token_bits: int
+    sources: list[Path]
+    draft: bool
 
 
 def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = None) -> Path:
@@ -47,11 +74,11 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
     executable = executable_of(rtl_dir)
     if executable.exists():
         return executable
-    verilator, (token_bits, sources), out = tools.simulation_tools(), read_design(rtl_dir), executable.parent
+    verilator, design, out = tools.simulation_tools(), read_design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
     try:
-        for command in _commands(verilator, work, sources, token_bits, jobs):
+        for command in _commands(verilator, work, design, jobs):
             _call(command, verilator, progress or (lambda line: None))
         (work / "chip").replace(executable)
     finally:
@@ -61,8 +88,9 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
 
 def executable_of(rtl_dir: Path) -> Path:
     """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
-    token_bits, sources = read_design(rtl_dir)
-    return rtl_dir / "sim" / f"chip-{_digest([tools.simulation_tools().version, str(token_bits)], [MAIN, *sources])}"
+    design = read_design(rtl_dir)
+    digest = _digest([tools.simulation_tools().version, *_defines(design)], [MAIN, *design.sources])
+    return rtl_dir / "sim" / f"chip-{digest}"
 
 
 class ChipSimulator:
@@ -79,7 +107,8 @@ class ChipSimulator:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._token_bits = int(self._read("chip")[0])
+        token_bits, draft = map(int, self._read("chip"))
+        self._token_bits, self._draft = token_bits, bool(draft)
         self._unfinished = False
 
     def __enter__(self) -> Self:
@@ -94,27 +123,35 @@ class ChipSimulator:
         """Clocks simulated so far, resets included."""
         return int(self._ask("cycles", answer="cycles")[0])
 
+    @property
+    def counters(self) -> Counters | None:
+        """The chip's, as they stand; None on a chip without a draft."""
+        return Counters(*map(int, self._ask("counters", answer="counters"))) if self._draft else None
+
     def reset(self) -> None:
         """Reset the chip, also in the middle of an answer."""
         self._unfinished = False
         self._ask("reset")
 
-    def run(self, prompt: Sequence[int], limit: int = 0) -> Iterator[Token]:
-        """The chip's answer to a prompt, token by token as it is simulated; `limit` 0 means no limit.
+    def run(self, prompt: Sequence[int], settings: Settings = GREEDY) -> Iterator[Token]:
+        """The chip's answer to a prompt, token by token as it is simulated.
 
         The chip is reset first if an earlier answer was left before its end.
         """
-        self._check(prompt, limit)
+        self._check(prompt, settings)
         if self._unfinished:
             self.reset()
         self._unfinished = True
-        self._ask("prompt", limit, *prompt)
+        self._ask("prompt", settings.limit, settings.temperature, settings.seed, int(settings.speculate), *prompt)
         while self._unfinished:
-            token, last, reason, clocks = map(int, self._ask("next", answer="token"))
+            token, last, reason, clocks, outcome, proposal = map(int, self._ask("next", answer="token"))
             self._unfinished = not last
-            yield Token(token, bool(last), Reason(reason), clocks)
+            if outcome not in list(Outcome):
+                raise CheckFailed(f"chip simulation: token {token} has outcome {outcome}, which does not exist")
+            proposed = None if outcome == Outcome.SAMPLED else proposal
+            yield Token(token, bool(last), Reason(reason), clocks, Outcome(outcome), proposed)
 
-    def _check(self, prompt: Sequence[int], limit: int) -> None:
+    def _check(self, prompt: Sequence[int], settings: Settings) -> None:
         top = (1 << self._token_bits) - 1
         problems = [
             problem(f"token {index}", token, f"0 to {top}", "use this chip's tokenizer")
@@ -123,8 +160,13 @@ class ChipSimulator:
         ]
         if not prompt:
             problems.append(problem("length", 0, "at least one token", "begin with the BOS token"))
-        if not 0 <= limit < 1 << LIMIT_BITS:
-            problems.append(problem("limit", limit, f"0 to {(1 << LIMIT_BITS) - 1}", "0 means no limit"))
+        for name, value, bits, zero in (
+            ("limit", settings.limit, LIMIT_BITS, "0 means no limit"),
+            ("temperature", settings.temperature, TEMPERATURE_BITS, "0 means the likeliest token"),
+            ("seed", settings.seed, SEED_BITS, "take one of that range"),
+        ):
+            if not 0 <= value < 1 << bits:
+                problems.append(problem(name, value, f"0 to {(1 << bits) - 1}", zero))
         if problems:
             raise InputError("prompt", problems)
 
@@ -148,31 +190,39 @@ class ChipSimulator:
         raise CheckFailed(f"chip simulation: {said or 'the simulator ended without a word'}")
 
 
-def read_design(rtl_dir: Path) -> tuple[int, list[Path]]:
-    """The token width and the files of the chip, the waivers first; InputError where something is missing."""
+def read_design(rtl_dir: Path) -> Design:
+    """The chip in `rtl_dir`; InputError where something is missing."""
     for name in ("manifest.json", "filelist.f"):
         if not (rtl_dir / name).is_file():
             raise InputError(rtl_dir, problem("not a baked chip", f"no {name}", "one", "run hc1gen bake first"))
-    token_bits = json.loads((rtl_dir / "manifest.json").read_text()).get("token_bits")
-    if not isinstance(token_bits, int) or not 1 <= token_bits <= 61:
-        raise InputError(rtl_dir / "manifest.json", problem("token_bits", token_bits, "1 to 61", "bake the chip again"))
+    manifest = json.loads((rtl_dir / "manifest.json").read_text())
+    token_bits = manifest.get("token_bits")
+    if not isinstance(token_bits, int) or not 1 <= token_bits <= MOST_TOKEN_BITS:
+        expected = f"1 to {MOST_TOKEN_BITS}"
+        raise InputError(rtl_dir / "manifest.json", problem("token_bits", token_bits, expected, "bake the chip again"))
+    if "draft" not in manifest:
+        raise InputError(rtl_dir / "manifest.json", problem("draft", "nothing", "one or null", "bake the chip again"))
     names = [line.strip() for line in (rtl_dir / "filelist.f").read_text().splitlines()]
     sources = [rtl_dir / name for name in names if name and not name.startswith(("#", "//"))]
     absent = [problem("file", "nothing", path.name, "bake the chip again") for path in sources if not path.is_file()]
     if absent:
         raise InputError(rtl_dir / "filelist.f", absent)
     waivers = [rtl_dir / CONFIG] if (rtl_dir / CONFIG).is_file() else []
-    return token_bits, [path.resolve() for path in (*waivers, *sources)]
+    draft = manifest["draft"] is not None
+    return Design(token_bits, [path.resolve() for path in (*waivers, *sources)], draft)
 
 
-def _commands(
-    verilator: tools.Verilator, work: Path, sources: Sequence[Path], token_bits: int, jobs: int
-) -> list[list[str]]:
+def _defines(design: Design) -> list[str]:
+    """What sim_main.cpp has to know of the chip."""
+    return [f"-DTOKEN_BITS={design.token_bits}", *(["-DDRAFT"] if design.draft else [])]
+
+
+def _commands(verilator: tools.Verilator, work: Path, design: Design, jobs: int) -> list[list[str]]:
     verilate = [str(verilator.path), "--cc", "--exe", "-Mdir", str(work), "--top-module", "chip", "--prefix", "Vchip"]
-    verilate += [*VERILATOR_OPTIONS, "-CFLAGS", f"-DTOKEN_BITS={token_bits}", "-j", str(jobs), "-o", "chip"]
+    verilate += [*VERILATOR_OPTIONS, "-CFLAGS", " ".join(_defines(design)), "-j", str(jobs), "-o", "chip"]
     make = ["make", "-C", str(work), "-f", "Vchip.mk", "-j", str(jobs)]
     return [
-        [*verilate, str(MAIN), *map(str, sources)],
+        [*verilate, str(MAIN), *map(str, design.sources)],
         [*make, *verilator.make_variables, *COMPILER_OPTIONS],
     ]
 

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import click
 
 from ..backend import bake as backend
 from ..quant.config import NumericConfig
+from ..rtl.chip import DRAFT, Chip
 from ..rtl.plan import Plan
+from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, table_rows
-from .models import Calibration, Checkpoint, calibrated, numeric_config
+from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config
 from .options import (
     PATH,
     calibration_options,
     context_option,
+    draft_options,
     json_option,
     kv_heads_option,
     lanes_option,
@@ -29,19 +32,61 @@ OUT = Path("rtl_out")
 
 
 @dataclass(frozen=True)
+class Part:
+    """A model to be baked: its checkpoint, the plan of its hardware, and what to calibrate it on."""
+
+    checkpoint: Checkpoint
+    plan: Plan
+    calibration: Calibration
+
+    def transformer(self, output: Output, config: NumericConfig) -> Transformer:
+        """Quantised and calibrated."""
+        context = self.plan.n.context
+        model = calibrated(output, self.checkpoint, config, context, self.calibration)
+        return Transformer(model, replace(self.plan, n=model.numerics(context)))
+
+
+@dataclass(frozen=True)
 class Order:
     """A bake that nothing speaks against: everything that can be refused has been looked at."""
 
-    checkpoint: Checkpoint
     config: NumericConfig
-    plan: Plan
-    calibration: Calibration
+    target: Part
+    draft: Part | None
+    ahead: int
     out: Path
+
+
+def order(
+    model: Path, draft: Path | None, ahead: int, out: Path | None, lanes: int, context: int | None,
+    kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
+) -> Order:  # fmt: skip
+    """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
+    target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
+    if proposer is not None:
+        check_draft(target, proposer)
+        positions = min(target.context(context), proposer.context(context))
+    else:
+        positions = target.context(context)
+    out = out or OUT / (target.ir.name or "model")
+    backend.check_target(out)
+
+    def part(checkpoint: Checkpoint, prefix: str) -> Part:
+        heads = kv_heads_per_clock
+        if prefix and heads is not None:
+            heads = min(heads, checkpoint.ir.config.kv_heads)
+        plan = checkpoint.plan(config, positions, lanes, heads, prefix)
+        return Part(checkpoint, plan, Calibration.read(checkpoint, calibration, calibration_tokens, positions))
+
+    if proposer is None:
+        return Order(config, part(target, ""), None, 0, out)
+    return Order(config, part(target, ""), part(proposer, DRAFT), ahead, out)
 
 
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("-o", "--out", type=PATH, help="Folder to write [rtl_out/NAME of the model's folder].")
+@draft_options
 @lanes_option
 @context_option
 @kv_heads_option
@@ -49,40 +94,40 @@ class Order:
 @set_option
 @json_option
 def bake(
-    model: Path, out: Path | None, lanes: int, context: int | None, kv_heads_per_clock: int | None,
-    calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
+    model: Path, out: Path | None, draft: Path | None, ahead: int, lanes: int, context: int | None,
+    kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...],
+    output: Output,
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
 
     MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json stand beside it.
     """
     config = numeric_config(settings)
-    checkpoint = Checkpoint.load(model)
-    plan = checkpoint.plan(config, context, lanes, kv_heads_per_clock)
-    out = out or OUT / (checkpoint.ir.name or "model")
-    backend.check_target(out)
-    text = Calibration.read(checkpoint, calibration, calibration_tokens, plan.n.context)
-    fields = run(output, Order(checkpoint, config, plan, text, out))
-    output.result(fields)
+    asked = order(
+        model, draft, ahead, out, lanes, context, kv_heads_per_clock, calibration, calibration_tokens, config
+    )  # fmt: skip
+    output.result(run(output, asked))
 
 
 def run(output: Output, order: Order) -> dict[str, Any]:
     """Bake, show what came out, and return the JSON fields."""
     start = time.perf_counter()
-    source = order.checkpoint
-    model = calibrated(output, source, order.config, order.plan.n.context, order.calibration)
-    plan = Plan(model.numerics(order.plan.n.context), order.plan.lanes, order.plan.kv_heads_per_clock)
+    draft = None if order.draft is None else order.draft.transformer(output, order.config)
+    chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
     with output.progress("writing Verilog", total=1) as progress:
-        manifest = backend.bake(model, plan, order.out, source.tokenizer_file, progress)
+        manifest = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress)
     verilog = [order.out / path for path in manifest["files"] if path.endswith((".v", ".sv"))]
     fields = {
         "out": str(order.out),
         "checkpoint": manifest["checkpoint"],
-        **costs(model, plan),
+        **costs(chip.target),
+        "draft": None
+        if draft is None
+        else {"checkpoint": manifest["draft"]["checkpoint"], "ahead": order.ahead, **costs(draft)},
         "files": len(verilog),
         "lines": sum(path.read_bytes().count(b"\n") for path in verilog),
         "bytes": sum(path.stat().st_size for path in verilog),
-        "calibration_tokens": order.calibration.count,
+        "calibration_tokens": order.target.calibration.count,
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": peak_memory(),
     }
@@ -92,9 +137,14 @@ def run(output: Output, order: Order) -> dict[str, Any]:
 
 def _show(output: Output, fields: dict[str, Any]) -> None:
     output.table(f"{fields['checkpoint']['name']} as a chip", COLUMNS, table_rows(fields))
+    draft = fields["draft"]
+    if draft:
+        name, ahead = draft["checkpoint"]["name"], draft["ahead"]
+        output.table(f"{name}, its draft, up to {ahead} tokens ahead", COLUMNS, table_rows(draft))
+    kv_bits = fields["kv_bits"] + (draft["kv_bits"] if draft else 0)
     output.facts(
         {
-            "KV cache": f"{fields['kv_bits']:,} bits, {fields['context']} positions",
+            "KV cache": f"{kv_bits:,} bits, {fields['context']} positions",
             "Verilog": f"{fields['files']} files, {fields['lines']:,} lines, {fields['bytes'] / 1e6:.1f} MB",
             "took": f"{fields['seconds']:.1f} s, {fields['peak_memory_bytes'] / 2**20:.0f} MiB at most",
             "written to": fields["out"],

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..frontend.model import ModelIR
 from ..quant.quantized import QuantizedModel
-from ..rtl.chip import kind_of, tile_kinds, tiles
 from ..rtl.plan import Plan
+from ..rtl.transformer import Transformer
 
 BAKE_SECONDS, BAKE_SECONDS_PER_WEIGHT = 8.0, 20e-6
 BUILD_SECONDS, BUILD_SECONDS_PER_WEIGHT = 38.0, 450e-6
@@ -30,29 +30,28 @@ class KindCost:
     accumulator_flip_flops: int = 0
 
 
-def kind_costs(model: QuantizedModel, plan: Plan) -> list[KindCost]:
+def kind_costs(transformer: Transformer) -> list[KindCost]:
     """Costs of the CMVM tiles by kind, in the order of the data."""
     costs: dict[str, KindCost] = {}
-    kinds = tile_kinds(model, plan)
-    for tile in tiles(model, plan):
-        cost = costs.setdefault(kind_of(tile), KindCost(kind_of(tile)))
+    for tile in transformer.tiles():
+        cost = costs.setdefault(tile.kind, KindCost(tile.kind))
         cost.tiles += 1
         cost.rows, cost.columns = tile.weights.shape
         cost.weights += int(tile.weights.size)
         cost.zero_weights += int(np.count_nonzero(tile.weights == 0))
         cost.full_adders += tile.full_adders
-        cost.accumulator_flip_flops += cost.rows * kinds[cost.kind].acc_bits
+        cost.accumulator_flip_flops += cost.rows * transformer.kinds[tile.kind].acc_bits
     return list(costs.values())
 
 
-def costs(model: QuantizedModel, plan: Plan) -> dict[str, Any]:
-    """JSON fields: the shape of the chip and what it takes."""
-    kinds = kind_costs(model, plan)
+def costs(transformer: Transformer) -> dict[str, Any]:
+    """JSON fields: the shape of a model on a chip and what it takes."""
+    plan, kinds = transformer.plan, kind_costs(transformer)
     names = ("weights", "zero_weights", "full_adders", "accumulator_flip_flops")
     return {
         **{name: sum(getattr(kind, name) for kind in kinds) for name in names},
         "kv_bits": kv_bits(plan),
-        "embedding_bits": 3 * int(model.embedding.size),
+        "embedding_bits": 3 * int(transformer.model.embedding.size),
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from ..backend import bake as backend
 from ..backend import tools
 from ..errors import CheckFailed
+from ..golden.chip import AHEAD
 from ..quant.config import NumericConfig
-from .bake import OUT, Order, run
+from ..settings import Settings
+from .bake import OUT, order, run
 from .baked import Baked
-from .models import EMBEDDED, Calibration, Checkpoint
+from .models import EMBEDDED, EMBEDDED_DRAFT
 from .options import PATH, jobs_option, json_option, tokens_option
 from .output import Output
 from .sim import simulate
@@ -24,16 +25,13 @@ from .talk import request
 @jobs_option
 @json_option
 def demo(out: Path, prompt: str, tokens: int, jobs: int, output: Output) -> int:
-    """Bake the model that comes with hc1gen, build its simulator, and let the chip tell a story."""
+    """Bake the model and the draft that come with hc1gen, build their simulator, and let the chip tell a story."""
     tools.simulation_tools()
-    config = NumericConfig()
-    checkpoint = Checkpoint.load(EMBEDDED)
-    plan = checkpoint.plan(config, None, 16, None)
-    backend.check_target(out)
-    asked = request(output, checkpoint.tokenizer, prompt, tokens, plan.n.context)
-    output.heading("1. A language model becomes Verilog")
-    calibration = Calibration.read(checkpoint, None, 512, plan.n.context)
-    baked = run(output, Order(checkpoint, config, plan, calibration, out))
+    wanted = order(EMBEDDED, EMBEDDED_DRAFT, AHEAD, out, 16, None, None, None, 512, NumericConfig())
+    tokenizer, context = wanted.target.checkpoint.tokenizer, wanted.target.plan.n.context
+    asked = request(output, tokenizer, prompt, tokens, context, Settings(speculate=True))
+    output.heading("1. A language model and its draft become Verilog")
+    baked = run(output, wanted)
     output.heading("2. The chip speaks: its own Verilog, simulated clock by clock")
     fields = simulate(output, Baked.load(out), asked, jobs)
     output.result({"bake": baked, "sim": fields, "match": fields["match"], "text": fields["text"]})

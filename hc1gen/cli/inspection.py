@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..frontend.model import ModelIR
+from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs
 from .models import Checkpoint, numeric_config, quantized
 from .options import PATH, context_option, json_option, kv_heads_option, lanes_option, set_option
@@ -29,7 +30,7 @@ def inspect(
     checkpoint = Checkpoint.load(model)
     plan = checkpoint.plan(config, context, lanes, kv_heads_per_clock)
     integers = quantized(output, checkpoint, config)
-    cost = costs(integers, plan)
+    cost = costs(Transformer(integers, plan))
     fields = {
         "checkpoint": {"name": checkpoint.ir.name, "sha256": checkpoint.ir.sha256},
         "model": asdict(checkpoint.ir.config),

@@ -20,6 +20,7 @@ from ..rtl.plan import Plan
 from .output import Output
 
 EMBEDDED = Path(__file__).parents[1] / "models" / "tinystories-w3"
+EMBEDDED_DRAFT = EMBEDDED.with_name("tinystories-w3-draft")
 USUAL_CONTEXT = 512
 LARGE = 2_000_000
 """Weights from which quantisation takes seconds."""
@@ -44,18 +45,28 @@ class Checkpoint:
         """The context asked for, or the usual one."""
         return min(self.ir.config.max_positions, USUAL_CONTEXT) if wanted is None else wanted
 
-    def plan(self, config: NumericConfig, context: int | None, lanes: int, kv_heads: int | None) -> Plan:
+    def plan(
+        self, config: NumericConfig, context: int | None, lanes: int, kv_heads: int | None, prefix: str = ""
+    ) -> Plan:
         """The chip plan, verified, before formats are known."""
         shape = self.ir.config
         wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
         numerics = Numerics(config, wide, shape, self.context(context))
-        plan = Plan(numerics, lanes, shape.kv_heads if kv_heads is None else kv_heads)
+        plan = Plan(numerics, lanes, shape.kv_heads if kv_heads is None else kv_heads, prefix)
         plan.verify()
         return plan
 
     def checked_context(self, wanted: int | None) -> int:
         """`context`, or InputError where the model has fewer positions."""
         return self.plan(NumericConfig(), wanted, 1, None).n.context
+
+
+def check_draft(target: Checkpoint, draft: Checkpoint) -> None:
+    """`InputError` naming the first difference unless both have the same tokenizer and vocabulary."""
+    difference = target.tokenizer.difference(draft.tokenizer)
+    if difference is not None:
+        todo = "take a draft trained with the target's tokenizer"
+        raise InputError(draft.tokenizer_file, f"the draft's tokenizer differs from the target's: {difference}; {todo}")
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def calibrated(
 ) -> QuantizedModel:
     """The quantised model in the formats that fit it."""
     model = quantized(output, checkpoint, config)
-    with output.progress("calibrating", calibration.count) as progress:
+    with output.progress(f"calibrating {checkpoint.ir.name}", calibration.count) as progress:
 
         def windows() -> Iterator[np.ndarray]:
             done = 0

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import click
 
+from ..golden.chip import AHEAD
+from ..quant.numerics import TEMPERATURE_FRAC
+from ..settings import SEED_BITS, Settings
 from .output import Output
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -45,3 +49,64 @@ def calibration_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--calibration-tokens", type=AT_LEAST_ONE, default=512, show_default=True, help="Tokens to calibrate on."
     )
     return text(count(command))
+
+
+def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--draft and --ahead: `draft`, a path or None, and `ahead`, which without a draft means nothing."""
+
+    @click.option("--draft", type=PATH, metavar="MODEL", help="A smaller model that proposes tokens [none].")
+    @click.option("--ahead", type=AT_LEAST_ONE, help=f"Tokens that the draft may run ahead of the model [{AHEAD}].")
+    @functools.wraps(command)
+    def with_draft(*args: Any, draft: Path | None, ahead: int | None, **others: Any) -> Any:
+        if draft is None and ahead is not None:
+            raise click.UsageError("--ahead is for a draft; name one with --draft")
+        return command(*args, draft=draft, ahead=AHEAD if ahead is None else ahead, **others)
+
+    return with_draft
+
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 15.99
+
+
+def _temperature(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is None or LOWEST_TEMPERATURE <= value <= HIGHEST_TEMPERATURE:
+        return value
+    raise click.BadParameter(f"got {value}, expected {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE}")
+
+
+def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--mode, --temperature, --seed and --no-speculation as one: `manner`, the settings of a prompt but for a limit."""
+
+    @click.option(
+        "--mode", type=click.Choice(["greedy", "sample"]), default="greedy", show_default=True,
+        help="Say the likeliest token, or draw one.",
+    )  # fmt: skip
+    @click.option(
+        "--temperature", type=float, callback=_temperature,
+        help=f"With --mode sample: {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE}, more is more surprising [1.0].",
+    )  # fmt: skip
+    @click.option(
+        "--seed", type=click.IntRange(0, (1 << SEED_BITS) - 1),
+        help="With --mode sample: the same seed draws the same tokens [0].",
+    )  # fmt: skip
+    @click.option("--no-speculation", is_flag=True, help="Leave the draft out; the chip must have one.")
+    @functools.wraps(command)
+    def with_manner(
+        *args: Any, mode: str, temperature: float | None, seed: int | None, no_speculation: bool, **others: Any
+    ) -> Any:
+        if mode == "greedy":
+            if temperature is not None or seed is not None:
+                raise click.UsageError("--temperature and --seed are for --mode sample")
+            settings = Settings(speculate=not no_speculation)
+        else:
+            fixed = round((1.0 if temperature is None else temperature) * (1 << TEMPERATURE_FRAC))
+            settings = Settings(temperature=fixed, seed=seed or 0, speculate=not no_speculation)
+        return command(*args, manner=settings, **others)
+
+    return with_manner
+
+
+def check_manner(manner: Settings, draft: bool) -> None:
+    """Refuse --no-speculation where there is no `draft`."""
+    if not manner.speculate and not draft:
+        raise click.UsageError("--no-speculation is for a chip with a draft; this one has none")

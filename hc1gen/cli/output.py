@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.style import Style
 from rich.table import Table
 
 WIDTH = 120
@@ -40,10 +41,19 @@ class Output:
         if self.as_json:
             click.echo(json.dumps(fields))
 
-    def text(self, piece: str) -> None:
-        """Generated text, at once."""
-        if not self.as_json and piece:
-            click.echo(piece, nl=False)
+    @property
+    def styled(self) -> bool:
+        """Whether text can have a style: on a terminal that shows more than plain text."""
+        return not self.as_json and self._out.color_system is not None
+
+    def text(self, piece: str, style: str = "") -> None:
+        """Generated text, at once; `style` (of rich) where text can have one, its colours where they are wanted."""
+        if self.as_json or not piece:
+            return
+        if self.styled:
+            look = Style.parse(style)
+            piece = (look.without_color if self._out.no_color else look).render(piece)
+        click.echo(piece, nl=False, color=self.styled)
 
     def line(self, text: str = "") -> None:
         """A line of a result for people."""

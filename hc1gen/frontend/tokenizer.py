@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 
@@ -42,6 +44,26 @@ class Tokenizer:
         if size > config.vocab:
             raise InputError(path, f"has {size} tokens, the model has {config.vocab}; take the tokenizer of this model")
         return cls(inner, config, path)
+
+    def difference(self, other: "Tokenizer") -> str | None:
+        """The first thing in which `other` differs, as "what is this, the draft's that"; None where they agree.
+
+        Compared: size of the vocabulary, BOS and EOS of the models, every token, then all else that tokenizer.json says.
+        """
+        ours, theirs = self._config, other._config
+        pairs: list[tuple[str, object, object]] = [
+            ("vocabulary size", ours.vocab, theirs.vocab),
+            ("BOS", ours.bos, theirs.bos),
+            ("EOS", ours.eos, theirs.eos),
+        ]
+        for what, wanted, found in pairs:
+            if wanted != found:
+                return f"{what} is {wanted}, the draft's {found}"
+        for token in range(ours.vocab):
+            a, b = self._inner.id_to_token(token), other._inner.id_to_token(token)
+            if a != b:
+                return f"token {token} is {a!r}, the draft's {b!r}"
+        return _difference("tokenizer", json.loads(self._inner.to_str()), json.loads(other._inner.to_str()))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt: BOS once in front if the model has one, whatever the post-processor would add.
@@ -121,3 +143,14 @@ def _unknown_id(inner: tokenizers.Tokenizer) -> int | None:
     model = json.loads(inner.to_str())["model"]
     token = model.get("unk_token")
     return model.get("unk_id") if token is None else inner.token_to_id(token)
+
+
+def _difference(path: str, a: Any, b: Any) -> str | None:
+    """The first difference between two JSON values."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        pairs = [(f"{path}.{key}", a.get(key), b.get(key)) for key in sorted(a.keys() | b.keys())]
+    elif isinstance(a, list) and isinstance(b, list):
+        pairs = [(f"{path}[{i}]", x, y) for i, (x, y) in enumerate(zip_longest(a, b))]
+    else:
+        return None if a == b else f"{path} is {a!r}, the draft's {b!r}"
+    return next((found for pair in pairs if (found := _difference(*pair))), None)

@@ -1,7 +1,7 @@
 """The golden chip: prompts in, tokens out, greedy or sampled, with or without a draft model.
 
-Every random number is a function of the seed, the position of the token that is chosen, and which model asks. So the
-text does not depend on how far the draft runs ahead in time, and the chip's text can equal this one bit for bit.
+Every random number is a function of the seed, the position of the token heard last, and which model asks. So the text
+does not depend on how far the draft runs ahead in time, and the chip's text can equal this one bit for bit.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..outcome import Outcome
 from ..reason import Reason
+from ..settings import GREEDY, Settings
 from . import sampler
 from .accept import accept, residual
 from .model import GoldenModel, Session
@@ -18,20 +19,6 @@ from .threefry import Stream
 
 AHEAD = 8
 """Tokens that the draft may run ahead of the target, unless a chip says otherwise."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a prompt comes with.
-
-    limit: most tokens to generate, 0 for any number; temperature: with TEMPERATURE_FRAC fraction bits, 0 for greedy;
-    seed: 64 bits; speculate: whether the draft is asked, on a chip that has one.
-    """
-
-    limit: int = 0
-    temperature: int = 0
-    seed: int = 0
-    speculate: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,7 @@ class GoldenChip:
     def __init__(self, target: GoldenModel, draft: GoldenModel | None = None, ahead: int = AHEAD):
         self.target, self.draft, self.ahead = target, draft, ahead
 
-    def generate(self, prompt: list[int], settings: Settings = Settings()) -> Iterator[Token]:
+    def generate(self, prompt: list[int], settings: Settings = GREEDY) -> Iterator[Token]:
         """Tokens after `prompt` (ids, at least 1) until EOS, the limit, or a full context.
 
         A prompt longer than the context is cut to it. The draft proposes up to `ahead` tokens in a row; when all of
@@ -127,7 +114,7 @@ class Voice:
     @property
     def random(self) -> tuple[int, int]:
         """The random numbers for the next token."""
-        return self._stream.at(self.session.length)
+        return self._stream.at(self.session.length - 1)
 
     @property
     def distribution(self) -> Distribution:

@@ -34,5 +34,5 @@ class Stream:
         self.which = which
 
     def at(self, position: int) -> tuple[int, int]:
-        """For the token at `position`: (the draft's draw or the target's test, the target's draw)."""
+        """For what follows the token at `position`: (the draft's draw or the target's test, the target's draw)."""
         return threefry(self.key, (position, self.which))

@@ -12,7 +12,6 @@ from ..frontend.model import ModelConfig
 from .config import Formats, NumericConfig
 from .tables import Tables, make_tables
 
-
 RANDOM_BITS = 32
 """R: width of a random number; drawing and accepting are exact to 2**-R."""
 TEMPERATURE_BITS, TEMPERATURE_FRAC = 16, 12
@@ -137,7 +136,26 @@ class Numerics:
     @property
     def sample_sum_bits(self) -> int:
         """Unsigned width of Z, the sum of `vocab` exponentials."""
-        return bits_for(self.model.vocab * ((1 << self.config.sample_bits) - 1))
+        return bits_for(self.model.vocab * self._largest_exponential)
+
+    @property
+    def leftover_bits(self) -> int:
+        """Unsigned width of max(e_p * Z_q - e_q * Z_p, 0): largest where p is on one token and q on all others."""
+        return bits_for((self.model.vocab - 1) * self._largest_exponential**2)
+
+    @property
+    def leftover_sum_bits(self) -> int:
+        """Unsigned width of W: largest where p is on one half of the vocabulary and q on the other.
+
+        With S the tokens of weight above 0 and the rest R, W = e_p(S) * e_q(R) - e_q(S) * e_p(R), which is at most
+        |S| * |R| squares of the largest exponential.
+        """
+        half = self.model.vocab // 2
+        return bits_for(half * (self.model.vocab - half) * self._largest_exponential**2)
+
+    @property
+    def _largest_exponential(self) -> int:
+        return (1 << self.config.sample_bits) - 1
 
     # What a CMVM's input is worth: value = mantissa * 2**(exponent - in_frac) ---------------------------------------
     def norm_in_frac(self, gain_frac: int) -> int:

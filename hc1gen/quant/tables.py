@@ -54,7 +54,8 @@ class Tables:
     """The tables of one chip.
 
     rsqrt: mantissas [1, 2) then [2, 4), chosen by the argument's top bit; recip: 1/m for m in [1, 2);
-    exp2: 2**-f for f in [0, 1); exponential: the same, for the sampler; sine: the first quarter wave; silu_tail: relu(x) - silu(x) for |x| below 2**silu_range.
+    exp2: 2**-f for f in [0, 1); exponential: the same, for the sampler; sine: the first quarter wave; silu_tail:
+    relu(x) - silu(x) for |x| below 2**silu_range.
     """
 
     rsqrt: InterpolatedTable

@@ -20,9 +20,10 @@ def memories(plan: Plan) -> dict[str, str]:
     c, model = plan.n.config, plan.n.model
     word = plan.kv_heads_per_clock * model.head_dim * c.kv_bits
     scores = plan.kv_heads_per_clock * plan.group * plan.n.score_bits
+    cache, buffer = plan.prefix + KV_CACHE, plan.prefix + SCORE_BUFFER
     return {
-        KV_CACHE: memory_module(KV_CACHE, plan.n.context * plan.kv_words * 2, word, "Keys and values of a layer"),
-        SCORE_BUFFER: memory_module(SCORE_BUFFER, plan.n.context, scores, "Scores of a token, one word per position"),
+        cache: memory_module(cache, plan.n.context * plan.kv_words * 2, word, "Keys and values of a layer"),
+        buffer: memory_module(buffer, plan.n.context, scores, "Scores of a token, one word per position"),
     }
 
 
@@ -87,7 +88,7 @@ class Attention(wiring.Component):
                 m.d.sync += waiting.eq(whole_word[len(beat) :])
         data = Signal(width, name="kv_word")
         m.submodules.kv_cache = Instance(
-            KV_CACHE,
+            self.plan.prefix + KV_CACHE,
             i_clk=ClockSignal(),
             i_write_en=control.kv_write,
             i_write_addr=control.kv_write_address,
@@ -133,7 +134,7 @@ class Attention(wiring.Component):
                 Cat(normaliser.sums[i * d + element] for element in range(d)).eq(head.sums),
             ]
         m.submodules.score_buffer = Instance(
-            SCORE_BUFFER,
+            self.plan.prefix + SCORE_BUFFER,
             i_clk=ClockSignal(),
             i_write_en=control.steps.score,
             i_write_addr=control.score_address,

@@ -1,186 +1,227 @@
-"""The chip: sequencer → embedding → layers → final norm → LM head → sampler → sequencer."""
+"""The chip: a target, a sampler and the sequencer round them; with a draft, the circuits of speculation too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
 from amaranth.lib import wiring
 
-from ..quant.numerics import Numerics
-from ..quant.quantized import QuantizedLayer, QuantizedModel
-from .attention import Attention
-from .blockfloat import BlockFloat
-from .cmvm import Cmvm
-from .embedding import Embedding, embedding_scale_bits
-from .layer import Blocks, layer, normed_matrix
-from .lm_head import HeadGate
+from ..errors import InputError, problem
+from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
+from . import attention, draft_queue, exponentials
+from .draft_queue import DraftQueue
+from .layer import Blocks
 from .netlist import Netlist, Placed
-from .norm import RmsNorm, k_bits
-from .plan import Plan
-from .requant import Requant
-from .residual import Residual
-from .rope import Rope
-from .sampler import Argmax
+from .sampler import Sampler
 from .sequencer import Sequencer
-from .swiglu import SwiGlu
-from .tile import Tile
-from .types import EPOCH_BITS
+from .temperature import Temperature
+from .threefry import Threefry
+from .transformer import Transformer
+from .verifier import Verifier
+
+DRAFT = "draft_"
+"""What the names of the draft's modules begin with."""
+SETTINGS = ("limit", "temperature", "seed", "speculate")
+COUNTERS = ("drafted", "accepted", "rejected", "flushed")
 
 
-def layer_tiles(model: QuantizedModel, plan: Plan, index: int) -> Iterator[Tile]:
-    """The four tiles of a layer."""
-    n, w = plan.n, model.layers[index]
-    c, name = n.config, f"layer{index}"
-    yield _qkv_tile(n, w, plan, index)
-    shift = w.o.shift(n.attention_in_frac(index), c.residual_frac)
-    yield Tile(f"{name}_out", (w.o,), shift, plan.residual, plan.contexts, plan.lanes, c.act_bits)
-    in_frac = n.norm_in_frac(w.mlp_gain.frac)
-    shift = np.concatenate([w.gate.shift(in_frac, c.gate_frac), w.up.shift(in_frac, n.formats.layers[index].up_frac)])
-    yield Tile(
-        f"{name}_gate_up", (w.gate, w.up), shift, plan.gate_up, plan.residual, plan.pair_lanes, c.act_bits
-    )  # fmt: skip
-    shift = w.down.shift(n.mlp_in_frac(index), c.residual_frac)
-    yield Tile(f"{name}_down", (w.down,), shift, plan.residual, plan.hidden, plan.lanes, c.act_bits)
+@dataclass(frozen=True, eq=False)
+class Chip:
+    """A target, and a draft that may run `ahead` tokens ahead of it (`draft` None: a chip without speculation)."""
 
+    target: Transformer
+    draft: Transformer | None = None
+    ahead: int = 0
 
-def _qkv_tile(n: Numerics, w: QuantizedLayer, plan: Plan, index: int) -> Tile:
-    """K, V and Q stacked in the order in which attention wants them."""
-    c, in_frac = n.config, n.norm_in_frac(w.attention_gain.frac)
-    before_rope = c.qkv_bits - c.kv_bits
-    shift = np.concatenate(
-        [
-            w.k.shift(in_frac, n.key_fracs(index) + before_rope),
-            w.v.shift(in_frac, n.formats.layers[index].value_frac + before_rope),
-            w.q.shift(in_frac, n.query_fracs(index) + c.qkv_bits - c.query_bits),
+    @property
+    def transformers(self) -> list[Transformer]:
+        """The target, then the draft."""
+        return [self.target] if self.draft is None else [self.target, self.draft]
+
+    def verify(self) -> None:
+        """Raise `InputError` where a plan does not fit its model, or the draft does not fit the target."""
+        for transformer in self.transformers:
+            transformer.plan.verify()
+        if self.draft is None:
+            return
+        a, b = self.target.plan, self.draft.plan
+        pairs = {
+            "lanes": (a.lanes, b.lanes),
+            "context": (a.n.context, b.n.context),
+            "vocabulary": (a.n.model.vocab, b.n.model.vocab),
+            "numeric config": (a.n.config, b.n.config),
+        }
+        problems = [
+            problem(f"{name} of the draft", its, f"the target's, {wanted}", "choose a draft that matches")
+            for name, (wanted, its) in pairs.items()
+            if wanted != its
         ]
-    )
-    first_v = len(w.k.weights)
-    first_q = first_v + len(w.v.weights)
-    rows = [
-        None if row is None else first + row
-        for first, order in ((0, plan.keys), (first_v, plan.values), (first_q, plan.queries))
-        for row in order
-    ]
-    return Tile(f"layer{index}_qkv", (w.k, w.v, w.q), shift, rows, plan.residual, plan.pair_lanes, c.act_bits)
+        if not 1 <= self.ahead < a.n.context:
+            problems.append(problem("ahead", self.ahead, f"1..{a.n.context - 1}", "choose a value in that range"))
+        if problems:
+            raise InputError("chip plan", problems)
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Every block outside the transformers."""
+        target = self.target.plan
+        kinds: dict[str, wiring.Component] = {
+            "sequencer": Sequencer(target, target.n.model.eos, self.ahead),
+            "inverse_temperature": Temperature(target.n),
+            "target_random": Threefry(target.position_bits, which=1),
+        }
+        if self.draft is None:
+            return Blocks("", kinds | {"sampler": Sampler(target)})
+        draft = self.draft.plan
+        return Blocks(
+            "",
+            kinds
+            | {
+                "verifier": Verifier(target),
+                "draft_random": Threefry(draft.position_bits, which=0),
+                "draft_sampler": Sampler(draft),
+                "draft_queue": DraftQueue(draft, self.ahead),
+            },
+        )
 
-def head_tile(model: QuantizedModel, plan: Plan) -> Tile:
-    """The LM head."""
-    n = plan.n
-    shift = model.head.shift(n.norm_in_frac(model.final_gain.frac), n.formats.logit_frac)
-    return Tile("head", (model.head,), shift, plan.vocabulary, plan.residual, plan.lanes, n.config.act_bits)
+    def components(self) -> dict[str, wiring.Component]:
+        """Every block that Amaranth writes, by module name."""
+        found = self.blocks.components()
+        for transformer in self.transformers:
+            found |= transformer.blocks.components()
+        return found
 
+    def memories(self) -> dict[str, str]:
+        """Name and Verilog of every kind of memory."""
+        found: dict[str, str] = {}
+        for transformer in self.transformers:
+            found |= attention.memories(transformer.plan) | exponentials.memories(transformer.plan)
+        return found if self.draft is None else found | draft_queue.memories(self.draft.plan, self.ahead)
 
-def tiles(model: QuantizedModel, plan: Plan) -> Iterator[Tile]:
-    """Every tile of the chip, in the order of the data."""
-    for index in range(len(model.layers)):
-        yield from layer_tiles(model, plan, index)
-    yield head_tile(model, plan)
+    def netlists(self) -> Iterator[Netlist]:
+        """Every module that only wires others together, leaves first."""
+        for transformer in self.transformers:
+            yield from transformer.netlists()
+        yield self._top()
 
+    def _top(self) -> Netlist:
+        """The top module, ports as in `Sequencer`."""
+        sequencer = self.blocks.kinds["sequencer"]
+        ports = sequencer.signature.members
+        names = ("prompt", *SETTINGS, "out", "clocks", *COUNTERS)
+        netlist = Netlist(
+            "chip", self._purpose(), wiring.Signature({name: ports[name] for name in names if name in ports})
+        )
+        control = self.blocks.place(netlist, "sequencer", "sequencer")
+        netlist.stream(netlist.top, control, "prompt", "prompt")
+        netlist.stream(control, netlist.top, "out", "out")
+        control.nets |= {name: name for name in names if name in control.widths}
+        temperature = self.blocks.place(netlist, "inverse_temperature", "inverse_temperature")
+        temperature.nets["temperature"] = netlist.net(control, "held_temperature")
+        target = self._place(netlist, self.target, control, "issue")
+        if self.draft is None:
+            self._plain(netlist, target, control, temperature)
+        else:
+            self._speculation(netlist, target, self.draft, control, temperature)
+        return netlist
 
-@dataclass(frozen=True)
-class Kind:
-    """What the tiles of one kind have in common over all layers."""
+    def _place(self, netlist: Netlist, transformer: Transformer, control: Placed, issue: str) -> Placed:
+        """A transformer, fed by the sequencer."""
+        placed = netlist.place(transformer.plan.name, transformer.plan.name, transformer.signature.create())
+        netlist.stream(control, placed, issue)
+        placed.nets["epoch"] = netlist.net(control, "epoch")
+        return placed
 
-    columns: int
-    beats: int
-    lanes: int
-    acc_bits: int
+    def _choose(self, netlist: Netlist, kind: str, source: Placed, control: Placed, temperature: Placed) -> Placed:
+        """What chooses tokens from a transformer's logits, with the random numbers that it needs."""
+        chooser = self.blocks.place(netlist, kind, kind)
+        random = self.blocks.place(netlist, f"{source.name}_random", f"{source.name}_random")
+        random.nets["seed"] = netlist.net(control, "held_seed")
+        netlist.stream(source, random, "position")
+        netlist.stream(source, chooser, "logits")
+        chooser.nets["random__valid"] = netlist.net(random, "y__valid")
+        random.nets["y__ready"] = netlist.net(chooser, "random__ready")
+        for port in ("slope", "greedy"):
+            chooser.nets[port] = netlist.net(temperature, port)
+        return chooser
 
+    def _sampler(self, netlist: Netlist, kind: str, source: Placed, word: str, control: Placed,
+                 temperature: Placed) -> Placed:  # fmt: skip
+        """A sampler: it takes one of the two random words, "test" (low) or "draw"."""
+        sampler = self._choose(netlist, kind, source, control, temperature)
+        used, unused = f"{source.name}_{word}", f"unused_{source.name}_word"
+        netlist.wires |= {used: RANDOM_BITS, unused: RANDOM_BITS}
+        words = (used, unused) if word == "draw" else (unused, used)
+        netlist.placed(f"{source.name}_random").nets["y__payload"] = f"{{{words[0]}, {words[1]}}}"
+        sampler.nets["random__payload"] = used
+        return sampler
 
-def kind_of(tile: Tile) -> str:
-    """qkv, out, gate_up, down or head."""
-    return tile.name.split("_", 1)[-1]
+    def _decide(
+        self, netlist: Netlist, source: Placed, chooser: Placed, control: Placed, port: str, choice: str
+    ) -> None:
+        """What was chosen goes to the sequencer, with the tag of the token that it follows."""
+        valid, ready = netlist.net(chooser, "y__valid"), netlist.net(control, f"{port}__ready")
+        chooser.nets["y__ready"] = ready
+        control.nets[f"{port}__valid"] = valid
+        control.nets[f"{port}__payload"] = f"{{{netlist.net(source, 'tag')}, {choice}}}"
+        source.nets["done"] = f"{valid} & {ready}"
 
+    def _plain(self, netlist: Netlist, target: Placed, control: Placed, temperature: Placed) -> None:
+        """The target's sampler on a chip without a draft."""
+        sampler = self._sampler(netlist, "sampler", target, "draw", control, temperature)
+        for port in ("e", "e_valid", "e_beat"):
+            netlist.open(sampler, port)
+        token = self.target.plan.token_bits
+        netlist.wires |= {"token": token, "unused_weight_and_total": sampler.widths["y__payload"] - token}
+        sampler.nets["y__payload"] = "{unused_weight_and_total, token}"
+        self._decide(netlist, target, sampler, control, "sampled", "token")
 
-def tile_kinds(model: QuantizedModel, plan: Plan) -> dict[str, Kind]:
-    """Kind → shape; one accumulator width, the widest that any layer needs."""
-    kinds: dict[str, Kind] = {}
-    for tile in tiles(model, plan):
-        name = kind_of(tile)
-        widest = max(tile.acc_bits, kinds[name].acc_bits if name in kinds else 0)
-        kinds[name] = Kind(len(tile.columns), tile.beats, tile.lanes, widest)
-    return kinds
+    def _speculation(
+        self, netlist: Netlist, target: Placed, proposer: Transformer, control: Placed, temperature: Placed
+    ) -> None:
+        """The draft with its sampler, the queue of what it proposes, and the verifier, which samples for the target."""
+        draft = self._place(netlist, proposer, control, "draft_issue")
+        sampler = self._sampler(netlist, "draft_sampler", draft, "test", control, temperature)
+        token = proposer.plan.token_bits
+        netlist.wires |= {"proposal": token, "weight_and_total": sampler.widths["y__payload"] - token}
+        sampler.nets["y__payload"] = "{weight_and_total, proposal}"
+        self._decide(netlist, draft, sampler, control, "proposed", "proposal")
+        queue = self.blocks.place(netlist, "draft_queue", "draft_queue")
+        queue.nets |= {port: netlist.net(control, port) for port in ("push", "pop", "flush")}
+        queue.nets["record"] = "{weight_and_total, proposal}"
+        for port, written in (("write_valid", "e_valid"), ("write_beat", "e_beat"), ("write_data", "e")):
+            queue.nets[port] = netlist.net(sampler, written)
+        netlist.open(queue, "level")
+        verifier = self._choose(netlist, "verifier", target, control, temperature)
+        random = netlist.placed("target_random")
+        verifier.nets["random__payload"] = netlist.net(random, "y__payload")
+        verifier.nets["verify"] = netlist.net(control, "verify")
+        for port in ("head", "head_valid", "read_data"):
+            verifier.nets[port] = netlist.net(queue, port)
+        for port in ("read_en", "read_beat"):
+            queue.nets[port] = netlist.net(verifier, port)
+        self._decide(netlist, target, verifier, control, "sampled", netlist.net(verifier, "y__payload"))
 
-
-def chip_blocks(model: QuantizedModel, plan: Plan) -> Blocks:
-    """Every block of the chip once, by module name."""
-    n, c = plan.n, plan.n.config
-    beats, pairs = len(plan.residual) // plan.lanes, plan.pair_lanes // 2
-    blocks: Blocks = {
-        "sequencer": Sequencer(plan, n.model.eos),
-        "embedding": Embedding(plan, embedding_scale_bits(model)),
-        "residual": Residual(plan),
-        "rms_norm": RmsNorm(n, plan.lanes, beats),
-        "quantize_norm": BlockFloat(n.product_bits, plan.lanes, beats, c.act_bits, c.rsqrt_bits, k_bits(n)),
-        "quantize_context": BlockFloat(n.context_bits, plan.lanes, len(plan.contexts) // plan.lanes, c.act_bits),
-        "quantize_hidden": BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits),
-        "rope": Rope(plan),
-        "attention": Attention(plan),
-        "swiglu": SwiGlu(n, pairs),
-        "head_gate": HeadGate(plan),
-        "argmax": Argmax(plan),
-    }
-    out_bits = {
-        "qkv": (c.qkv_bits,) * plan.pair_lanes,
-        "out": (n.residual_bits,) * plan.lanes,
-        "gate_up": (c.gate_bits, c.up_bits) * pairs,
-        "down": (n.residual_bits,) * plan.lanes,
-        "head": (c.logit_bits,) * plan.lanes,
-    }
-    for name, kind in tile_kinds(model, plan).items():
-        blocks[f"cmvm_{name}"] = Cmvm(kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits)
-        blocks[f"requant_{name}"] = Requant(kind.acc_bits, c.scale_bits, out_bits[name])
-    return blocks
-
-
-def chip(plan: Plan, blocks: Blocks) -> Netlist:
-    """The top module. Ports prompt, limit, out, clocks: as in `Sequencer`."""
-    ports = blocks["sequencer"].signature.members
-    signature = wiring.Signature({name: ports[name] for name in ("prompt", "limit", "out", "clocks")})
-    netlist = Netlist("chip", _purpose(plan), signature)
-    sequencer = netlist.place("sequencer", "sequencer", blocks["sequencer"])
-    embedding = netlist.place("embedding", "embedding", blocks["embedding"])
-    netlist.stream(netlist.top, sequencer, "prompt", "prompt")
-    netlist.stream(sequencer, netlist.top, "out", "out")
-    sequencer.nets |= {"limit": "limit", "clocks": "clocks"}
-    netlist.stream(sequencer, embedding, "issue")
-    last = embedding
-    for index in range(plan.n.model.layers):
-        following = netlist.place(f"layer{index}", f"layer{index}", layer(plan, blocks, index).interface)
-        netlist.stream(last, following)
-        last = following
-    _head(netlist, blocks, last, sequencer)
-    return netlist
-
-
-def _purpose(plan: Plan) -> str:
-    """What someone who opens the top module wants to know first."""
-    model, token, position = plan.n.model, f"token[{plan.token_bits - 1}:0]", f"position[{plan.position_bits - 1}:0]"
-    lines = [
-        "prompt tokens in, generated tokens out.",
-        f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
-        f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
-        f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
-        f"prompt__payload = {{last, {token}}}",
-        f"out__payload = {{reason[1:0], last, {token}}}, reason 1 end of text, 2 limit, 3 context full",
-        "limit: most tokens to generate for a prompt, 0 for no limit; clocks: what the token on `out` took",
-        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
-        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
-    ]
-    return "\n".join(lines)
-
-
-def _head(netlist: Netlist, blocks: Blocks, last: Placed, sequencer: Placed) -> None:
-    """Final norm, LM head and sampler."""
-    gate = netlist.place("head_gate", "head_gate", blocks["head_gate"])
-    norm, head = normed_matrix(netlist, blocks, "head", "head", "final_gain")
-    argmax = netlist.place("argmax", "argmax", blocks["argmax"])
-    netlist.stream(last, gate)
-    netlist.stream(gate, norm, "inner")
-    netlist.stream(head, argmax)
-    token, tag = netlist.net(argmax, "y__payload"), netlist.net(gate, "tag")
-    valid, ready = netlist.net(argmax, "y__valid"), netlist.net(sequencer, "sampled__ready")
-    argmax.nets["y__ready"] = ready
-    sequencer.nets |= {"sampled__payload": f"{{{tag}, {token}}}", "sampled__valid": valid}
-    gate.nets["done"] = f"{valid} & {ready}"
+    def _purpose(self) -> str:
+        """What someone who opens the top module wants to know first."""
+        token = f"token[{self.target.plan.token_bits - 1}:0]"
+        lines = ["prompt tokens in, generated tokens out.", f"prompt__payload = {{last, {token}}}"]
+        if self.draft is None:
+            lines.append(f"out__payload = {{reason[1:0], last, {token}}}")
+        else:
+            lines.append(f"out__payload = {{proposal, outcome[1:0], reason[1:0], last, {token}}}")
+            lines.append(
+                "outcome 0 the target's own, 1 the draft's proposal, accepted, 2 in place of a rejected proposal"
+            )
+        lines += [
+            "reason 1 end of text, 2 limit, 3 context full; clocks: what the token on `out` took",
+            "Read with a prompt's first token: limit, most tokens to generate, 0 for no limit; temperature, "
+            f"{TEMPERATURE_FRAC} fraction bits, 0 for the likeliest token; seed of the random numbers"
+            + ("" if self.draft is None else "; speculate, whether the draft is asked"),
+        ]
+        if self.draft is not None:
+            lines.append(
+                f"The draft may run {self.ahead} tokens ahead. Since reset: tokens drafted, accepted, rejected, and "
+                "flushed behind a rejected one"
+            )
+        return "\n".join(lines)

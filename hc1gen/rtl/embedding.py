@@ -14,7 +14,7 @@ from .plan import Plan
 from .types import Pipeline, counter, lanes, saturate, tag, tagged
 
 ROM = "embedding_rom"
-"""Module name under which `Embedding` instantiates its ROM."""
+"""Module name, after the prefix, under which `Embedding` instantiates its ROM."""
 WEIGHT_BITS = 3
 
 
@@ -64,7 +64,7 @@ class Embedding(wiring.Component):
     """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
 
     x: tagged tokens; taken together with the last beat of its row. y: tagged beats; 1 beat per clock, the first 2
-    clocks after the token is offered. The ROM is the module `ROM`, whose text `embedding_rom` writes.
+    clocks after the token is offered. The ROM's text `embedding_rom` writes.
     """
 
     def __init__(self, plan: Plan, scale_bits: int):
@@ -82,7 +82,7 @@ class Embedding(wiring.Component):
         plan = self.plan
         tag_of = tag(plan.position_bits)
         row, scale = Signal(WEIGHT_BITS * len(plan.residual)), Signal(self.scale_bits)
-        m.submodules.rom = Instance(ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
+        m.submodules.rom = Instance(plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")

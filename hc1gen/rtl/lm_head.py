@@ -5,13 +5,18 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
-from .types import counter, lanes, tag, tagged
+from .types import EPOCH_BITS, counter, lanes, tag, tagged
 
 
 class HeadGate(wiring.Component):
-    """Swallows tokens with `predict` 0; passes the others on, one at a time, and holds the tag until `done`.
+    """Passes tokens on that have `predict` 1 and the current epoch, one at a time; swallows all others.
 
-    inner: beats on their way to the final norm, combinational from `x`. done: the token has been sampled.
+    epoch: the current one. A token's fate is decided when its first beat could pass, and stays the same for all its
+    beats, whatever becomes of `epoch`. While a token is inside, the next one that could pass waits, and is swallowed
+    as soon as its epoch is over.
+    inner: beats on their way to the final norm, combinational from `x`. tag: of the token inside, from the clock after
+    its first beat until the next token's. position: the tag's, once for each token that passes, from the clock after
+    its last beat; taken before `done`. done: the token inside has been sampled.
     """
 
     def __init__(self, plan: Plan):
@@ -19,25 +24,37 @@ class HeadGate(wiring.Component):
         super().__init__(
             {
                 "x": In(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
+                "epoch": In(EPOCH_BITS),
                 "inner": Out(stream.Signature(lanes(plan.lanes, plan.n.residual_bits))),
                 "tag": Out(tag(plan.position_bits)),
+                "position": Out(stream.Signature(plan.position_bits)),
                 "done": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        busy, wanted, taken = Signal(), Signal(), Signal()
+        passing, dropping = Signal(), Signal()  # the fate of the token whose beat comes next, once it is decided
+        busy, wanted, passes, drops, taken = Signal(), Signal(), Signal(), Signal(), Signal()
         _, last = counter(m, len(self.plan.residual) // self.plan.lanes, taken, "beat_index")
+        undecided = ~passing & ~dropping
         m.d.comb += [
-            wanted.eq(self.x.payload.tag.predict),
-            self.inner.payload.eq(self.x.payload.lanes),
-            self.inner.valid.eq(self.x.valid & wanted & ~busy),
-            self.x.ready.eq(~wanted | (self.inner.ready & ~busy)),
+            wanted.eq(self.x.p.tag.predict & (self.x.p.tag.epoch == self.epoch)),
+            passes.eq(passing | undecided & wanted & ~busy),
+            drops.eq(dropping | undecided & ~wanted),
+            self.inner.payload.eq(self.x.p.lanes),
+            self.inner.valid.eq(self.x.valid & passes),
+            self.x.ready.eq(drops | passes & self.inner.ready),
             taken.eq(self.x.valid & self.x.ready),
+            self.position.payload.eq(self.tag.position),
         ]
-        with m.If(taken & wanted):
-            m.d.sync += [self.tag.eq(self.x.payload.tag), busy.eq(last)]
+        with m.If(self.position.ready):
+            m.d.sync += self.position.valid.eq(0)
+        with m.If(self.x.valid):
+            ends = taken & last
+            m.d.sync += [passing.eq(passes & ~ends), dropping.eq(drops & ~ends)]
+        with m.If(taken & passes):
+            m.d.sync += [self.tag.eq(self.x.p.tag), busy.eq(last), self.position.valid.eq(last)]
         with m.If(self.done):
             m.d.sync += busy.eq(0)
         return m

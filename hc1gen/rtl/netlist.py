@@ -45,6 +45,10 @@ class Netlist:
         """Add an instance of a module that is written as text, all its nets given."""
         self.instances.append(Placed(name, module, {}, nets))
 
+    def placed(self, name: str) -> Placed:
+        """The instance `name`."""
+        return next(instance for instance in self.instances if instance.name == name)
+
     def net(self, source: Placed, port: str) -> str:
         """The net that output `port` of `source` drives."""
         if port not in source.nets:

@@ -43,7 +43,12 @@ class Plan:
             if not 1 <= value <= high:
                 problems.append(problem(name, value, f"1..{high}", "choose a value in that range"))
         if problems:
-            raise InputError("chip plan", problems)
+            raise InputError(f"plan of the {self.name}", problems)
+
+    @property
+    def name(self) -> str:
+        """Whose plan it is: `target`, or the prefix without its underscore."""
+        return self.prefix.removesuffix("_") or "target"
 
     @property
     def pair_lanes(self) -> int:

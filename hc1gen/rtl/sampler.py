@@ -1,88 +1,94 @@
-"""The greedy sampler."""
+"""The sampler: the next token of a model from its logits, the likeliest one or a draw."""
 
-from typing import NamedTuple
-
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
+from .draw import Draw
+from .exponentials import Exponentials
 from .plan import Plan
-from .types import counter, lanes
+from .types import lanes
 
 
-class Candidate(NamedTuple):
-    """A logit and the lane it is in."""
-
-    logit: Value
-    lane: Value
-
-
-def larger(m: Module, low: Candidate, high: Candidate, name: str) -> Candidate:
-    """The candidate with the larger logit; `low`, whose lane is the lower, wins a tie."""
-    take_high = Signal(name=f"{name}_high")
-    logit = Signal(signed(len(low.logit)), name=f"{name}_logit")
-    m.d.comb += [take_high.eq(high.logit > low.logit), logit.eq(Mux(take_high, high.logit, low.logit))]
-    return Candidate(logit, Mux(take_high, high.lane, low.lane))
+def drawn_token(plan: Plan) -> data.StructLayout:
+    """A token, its exponential and the sum of all; the last two mean nothing where the token is the likeliest."""
+    return data.StructLayout(
+        {"token": plan.token_bits, "weight": plan.n.config.sample_bits, "total": plan.n.sample_sum_bits}
+    )
 
 
-class Argmax(wiring.Component):
-    """Index of the largest logit of a vector; the lowest index wins a tie.
+class Sampler(wiring.Component):
+    """`golden.sampler.argmax` if `greedy`, else `golden.sampler.draw` of `golden.sampler.exponentials`.
 
-    x: beats of `plan.n.config.logit_bits` in plan.vocabulary order; padding lanes may hold anything and never win.
-    y: the token, 2 clocks after the last beat. 1 beat per clock.
+    x: logits as in `Exponentials`. slope, greedy: from `Temperature`; a change while a vector is inside makes its
+    token worthless, and nothing else. random: a word for every vector, taken with the vector's y, also when greedy.
+    e: exponentials of the vector, once each, where `e_valid` is high; `e_beat` is the number of the beat. Before y.
+
+    y, from the last beat of x, where `random` waits: 2 clocks if greedy, else `beats + DRAW_CLOCKS + k` clocks if the
+    token is in beat k. x is ready again in the clock after y is taken.
     """
+
+    DRAW_CLOCKS = 13
+    """2 until the vector is full, 5 and `beats` until its sum is known, 6 and k until the token is found."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
+        e_bits = plan.n.config.sample_bits
+        self.exponentials = Exponentials(plan)
+        self.draw = Draw(plan, e_bits, plan.n.sample_sum_bits)
+        assert self.exponentials.LATENCY >= self.draw.SCALE_CLOCKS
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
-                "y": Out(stream.Signature(plan.token_bits)),
+                "slope": In(SLOPE_BITS),
+                "greedy": In(1),
+                "random": In(stream.Signature(RANDOM_BITS)),
+                "y": Out(stream.Signature(drawn_token(plan))),
+                "e": Out(data.ArrayLayout(unsigned(e_bits), plan.lanes)),
+                "e_valid": Out(1),
+                "e_beat": Out(range(max(self.exponentials.beats, 2))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, bits = self.plan, self.plan.n.config.logit_bits
-        beats = len(plan.vocabulary) // plan.lanes
-        go, step = Signal(), Signal()
-        m.d.comb += [go.eq(~self.y.valid | self.y.ready), self.x.ready.eq(go), step.eq(go & self.x.valid)]
-        beat, last = counter(m, beats, step, "beat")
-
-        # First stage: the best of a beat.
-        full, is_first, is_last = Signal(), Signal(reset_less=True), Signal(reset_less=True)
-        logit, token = Signal(signed(bits), reset_less=True), Signal(plan.token_bits, reset_less=True)
-        best_lane = self._best_of_beat(m, last)
-        with m.If(go):
-            m.d.sync += full.eq(self.x.valid)
-        with m.If(step):
-            m.d.sync += [logit.eq(best_lane.logit), token.eq(beat * plan.lanes + best_lane.lane)]
-            m.d.sync += [is_first.eq(~beat.any()), is_last.eq(last)]
-
-        # Second stage: the best so far. A later beat must be strictly better.
-        best = Signal(signed(bits), reset_less=True)
-        with m.If(go):
-            m.d.sync += self.y.valid.eq(full & is_last)
-        with m.If(go & full & (is_first | (logit > best))):
-            m.d.sync += [best.eq(logit), self.y.payload.eq(token)]
+        m.submodules.exponentials, m.submodules.draw = exponentials, draw = self.exponentials, self.draw
+        wiring.connect(m, wiring.flipped(self.x), exponentials.x)
+        greedy, ready, scan, leave = Signal(), Signal(), Signal(), Signal()
+        with m.If(~exponentials.full):
+            m.d.sync += greedy.eq(self.greedy)  # y must not vanish when the temperature changes
+        m.d.comb += [
+            ready.eq(exponentials.full & self.random.valid),
+            leave.eq(self.y.valid & self.y.ready),
+            self.y.valid.eq(ready & (greedy | draw.found)),
+            self.y.p.token.eq(Mux(greedy, exponentials.largest, draw.token)),
+            self.y.p.weight.eq(draw.weight),
+            self.y.p.total.eq(draw.total),
+            self.random.ready.eq(leave),
+            exponentials.slope.eq(self.slope),
+            exponentials.release.eq(leave),
+            draw.w.eq(exponentials.e),
+            draw.w_valid.eq(exponentials.e_valid),
+            draw.w_beat.eq(exponentials.e_beat),
+            draw.scan.eq(scan),
+            draw.random.eq(self.random.payload),
+            draw.clear.eq(leave),
+            self.e.eq(exponentials.e),
+            self.e_valid.eq(exponentials.e_valid & ~scan),
+            self.e_beat.eq(exponentials.e_beat),
+        ]
+        with m.FSM():
+            with m.State("LOGITS"):
+                with m.If(ready & ~greedy):
+                    m.d.comb += exponentials.replay.eq(1)
+                    m.next = "SUM"
+            with m.State("SUM"):
+                with m.If(draw.summed):
+                    m.d.comb += exponentials.replay.eq(1)
+                    m.next = "SCAN"
+            with m.State("SCAN"):
+                m.d.comb += scan.eq(1)
+                with m.If(leave):
+                    m.next = "LOGITS"
         return m
-
-    def _best_of_beat(self, m: Module, last: Value) -> Candidate:
-        """A tree of comparators over the lanes.
-
-        The last beat's padding counts as the lowest logit there is, and loses the tie: real lanes come before it.
-        """
-        order, count = self.plan.vocabulary, self.plan.lanes
-        lowest = Const(-1 << (self.plan.n.config.logit_bits - 1), signed(self.plan.n.config.logit_bits))
-        level = []
-        for lane in range(count):
-            logit = self.x.payload[lane]
-            padding = order[lane - count] is None
-            level.append(Candidate(Mux(last, lowest, logit) if padding else logit, Const(lane, range(count))))
-        depth = 0
-        while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=False)
-            joined = [larger(m, low, high, f"tree{depth}_{i}") for i, (low, high) in enumerate(pairs)]
-            level = joined + level[len(joined) * 2 :]
-            depth += 1
-        return level[0]

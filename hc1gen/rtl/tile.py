@@ -22,16 +22,23 @@ SHIFT_BITS = 8
 class Tile:
     """One module: matrices with common input, stacked; `rows` and `columns` say which row or column each lane holds.
 
-    matrices: the stacked ones, rows counted through; shift: int64 [R] right shift of each row after its mantissa.
+    owner: whose tile it is, the first part of its name; kind: qkv, out, gate_up, down or head. matrices: the stacked
+    ones, rows counted through; shift: int64 [R] right shift of each row after its mantissa.
     """
 
-    name: str
+    owner: str
+    kind: str
     matrices: tuple[Matrix, ...]
     shift: np.ndarray
     rows: Order
     columns: Order
     lanes: int
     act_bits: int
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        return f"{self.owner}_{self.kind}" if self.owner else self.kind
 
     @property
     def beats(self) -> int:

@@ -13,11 +13,14 @@ from hc1gen.backend.lint import lint
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
@@ -27,7 +30,7 @@ SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
 def baked(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("bake") / "small"
     model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    backend.bake(model, Plan(model.numerics(16), 3, 1), out, SMALL / "tokenizer.json")
+    backend.bake(Chip(Transformer(model, Plan(model.numerics(16), 3, 1))), out, SMALL / "tokenizer.json")
     return out
 
 
@@ -70,7 +73,8 @@ def test_saved_model_is_the_baked_one(baked):
     assert saved.to_bytes(model) == (baked / "model.safetensors").read_bytes()
     prompt = [1, 5, 9]
     again = quantize(load_checkpoint(SMALL), NumericConfig()).with_formats(model.config, model.formats)
-    assert list(GoldenModel(model, 16).generate(prompt)) == list(GoldenModel(again, 16).generate(prompt))
+    one, other = (list(GoldenChip(GoldenModel(each, 16)).generate(prompt)) for each in (model, again))
+    assert one == other
 
 
 def test_saved_model_that_is_damaged_is_refused(baked, tmp_path):

@@ -1,7 +1,15 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from command import QUICK, SMALL, hc1gen
+from safetensors.numpy import load_file, save_file
+
+from hc1gen.cli.models import Calibration, Checkpoint, calibrated
+from hc1gen.cli.output import Output
+from hc1gen.quant import saved
+from hc1gen.quant.config import NumericConfig
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +19,31 @@ def chip(tmp_path_factory) -> Path:
     done = hc1gen("bake", SMALL, "-o", out, *QUICK)
     assert done.code == 0, done.stderr
     return out
+
+
+@pytest.fixture(scope="session")
+def draft(tmp_path_factory) -> Path:
+    """A checkpoint that can propose for SMALL: its first layer; not to be changed."""
+    folder = tmp_path_factory.mktemp("models") / "draft"
+    folder.mkdir()
+    shutil.copy(SMALL / "tokenizer.json", folder)
+    config = json.loads((SMALL / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    tensors = {name: array for path in SMALL.glob("*.safetensors") for name, array in load_file(path).items()}
+    kept = {name: array for name, array in tensors.items() if ".layers." not in name or ".layers.0." in name}
+    save_file(kept, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speculating(tmp_path_factory, draft) -> Path:
+    """SMALL and its draft as bake leaves them, 3 tokens ahead, but without Verilog; not to be changed."""
+    folder = tmp_path_factory.mktemp("speculating") / "small"
+    folder.mkdir()
+    shutil.copy(SMALL / "tokenizer.json", folder)
+    for path, file in ((SMALL, "model.safetensors"), (draft, "draft.safetensors")):
+        model = calibrated(Output(True), Checkpoint.load(path), NumericConfig(), 16, Calibration(20, None))
+        (folder / file).write_bytes(saved.to_bytes(model))
+    manifest = {"hc1gen": "0", "context": 16, "token_bits": 6, "draft": {"ahead": 3}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder

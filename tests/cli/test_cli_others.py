@@ -10,6 +10,7 @@ from command import QUICK, SMALL, WITH_BOS, files, hc1gen, refused
 
 from hc1gen.backend import tools
 from hc1gen.cli import main
+from hc1gen.cli.baked import Baked
 
 COST_FIELDS = {
     "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits", "embedding_bits", "context",
@@ -119,16 +120,19 @@ def test_doctor_misses_a_tool(monkeypatch):
 
 
 # demo ----------------------------------------------------------------------------------------------------------------
-def test_demo(tmp_path, monkeypatch):
-    """On a small model, without the build: that is test_cli_talk's."""
+def test_demo(tmp_path, monkeypatch, draft):
+    """On small models, without the build: that is test_cli_talk's."""
     demo = sys.modules["hc1gen.cli.demo"]
     spoken = {"match": True, "text": "once"}
     monkeypatch.setattr(demo, "EMBEDDED", SMALL)
-    monkeypatch.setattr(demo, "simulate", lambda output, baked, asked, jobs: spoken)
+    monkeypatch.setattr(demo, "EMBEDDED_DRAFT", draft)
+    monkeypatch.setattr(demo, "simulate", lambda output, baked, asked, jobs: asked.settings.speculate and spoken)
     done = hc1gen("demo", "-o", tmp_path / "out", "--prompt", "a", "--json")
     assert done.code == 0, done.stderr
     assert done.fields.keys() == {"bake", "sim", "match", "text"}
     assert done.fields["sim"] == spoken and done.fields["bake"]["out"] == str(tmp_path / "out")
+    baked = Baked.load(tmp_path / "out")
+    assert baked.draft is not None and baked.draft.model.layers == 1 and baked.ahead == 8
     spoken["match"] = False
     plain = hc1gen("demo", "-o", tmp_path / "out", "--prompt", "a")
     assert plain.code == 1 and "2. The chip speaks" in plain.stdout

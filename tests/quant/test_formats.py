@@ -8,9 +8,11 @@ import pytest
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.settings import Settings
 
 MODEL = Path(__file__).parents[2] / "hc1gen" / "models" / "tinystories-w3"
 CONTEXT = 64
@@ -67,8 +69,8 @@ def test_only_keys_and_values_saturate(model):
 def test_widths_are_used(model):
     """Formats are not only safe: on the text of calibration, the largest value needs the width less its margin."""
     meter = Meter(keep_peaks=True)
-    golden = GoldenModel(model, CONTEXT, meter)
-    for token in golden.generate([1], CONTEXT - 1):
+    chip = GoldenChip(GoldenModel(model, CONTEXT, meter))
+    for token in chip.generate([1], Settings(limit=CONTEXT - 1)):
         assert 0 <= token.token < model.numerics(CONTEXT).model.vocab
     widths = {"residual": model.formats.residual_bits, "logit": model.config.logit_bits}
     for name, bits in widths.items():

@@ -38,11 +38,15 @@ async def clocks(clk: Any, count: int) -> None:
 
 
 class Stream:
-    """The signals `<name>__payload`, `__valid` and `__ready` of a top module; without `ready`, it is always ready."""
+    """The signals `<name>__payload`, `__valid` and `__ready` of a top module, or with `inner.<name>` of an instance in
+    it; without `ready`, it is always ready."""
 
     def __init__(self, dut: Any, name: str):
         self.name = name
         self.clk = dut.clk
+        *scope, name = name.split(".")
+        for part in scope:
+            dut = getattr(dut, part)
         self.payload = getattr(dut, f"{name}__payload")
         self.valid = getattr(dut, f"{name}__valid")
         self.ready = getattr(dut, f"{name}__ready", None)

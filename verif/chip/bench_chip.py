@@ -9,6 +9,8 @@ from bench.stream import Monitor, Stream, Testbench, clock_now
 from cocotb.triggers import RisingEdge
 from sequencer.bench_sequencer import Prompts, output_words
 
+from hc1gen.outcome import Outcome
+
 CASE = load_case()
 
 
@@ -113,8 +115,19 @@ async def answers(dut: Any, pattern: str) -> None:
     assert checker.checked == len(output_words())
     for watcher in watchers:
         assert len(watcher.cycles) == len(watcher.expected), f"{watcher.name}: {len(watcher.cycles)} words passed"
-    if pattern == "none":
+    if pattern == "none" and watchers:
         check_pipelining(checker, watchers)
+    if CASE.ahead:
+        check_counters(dut)
+
+
+def check_counters(dut: Any) -> None:
+    """What the chip has counted since the last reset is what the conversations hold, all but what was flushed."""
+    outcomes = [said[3] for talk in CASE.conversations for said in talk["answer"]]
+    counted = {name: int(getattr(dut, name).value) for name in ("drafted", "accepted", "rejected", "flushed")}
+    assert counted["accepted"] == outcomes.count(Outcome.ACCEPTED), counted
+    assert counted["rejected"] == outcomes.count(Outcome.REJECTED), counted
+    assert counted["drafted"] == sum(counted[name] for name in ("accepted", "rejected", "flushed")), counted
 
 
 def check_pipelining(checker: ClocksChecker, watchers: list[Watcher]) -> None:

@@ -32,7 +32,7 @@ class Transfers:
 @cocotb.test()
 async def stages(dut: Any) -> None:
     """A random prompt up to the position; the token after the first answer is looked at."""
-    bench = Testbench(dut, constants={"limit": 2})
+    bench = Testbench(dut, constants=CASE.constants)
     rng = random.Random(CASE.position)
     prompt = [rng.randrange(CASE.vocab) for _ in range(CASE.position)]
     bench.drive("prompt", [t | (i == len(prompt) - 1) << CASE.token_bits for i, t in enumerate(prompt)])

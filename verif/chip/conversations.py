@@ -12,39 +12,42 @@ from designs import Design
 
 from hc1gen.rtl.plan import Order, Plan
 from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+from hc1gen.settings import GREEDY, Settings
 
 VISIBLE = [
-    *(f'public_flat_rd -module "chip" -var "{net}_y__payload"' for net in ("layer*", "embedding", "head_requant")),
-    *(f'public_flat_rd -module "{m}" -var "*__{s}"' for m in ("chip", "layer0") for s in ("valid", "ready")),
+    *(f'public_flat_rd -module "target" -var "{net}_y__payload"' for net in ("layer*", "embedding")),
+    'public_flat_rd -module "target" -var "logits__payload"',
+    'public_flat_rd -module "chip" -var "sequencer_issue__payload"',
+    *(f'public_flat_rd -module "{m}" -var "*__{s}"' for m in ("chip", "target", "layer0") for s in ("valid", "ready")),
 ]
-"""What tests see besides the ports: vectors between layers, logits, handshakes of the chip and of layer 0."""
+"""What tests see besides the ports: the target's vectors between layers, its logits, the handshakes."""
 
-
-LOGITS = "head_requant_y"
+LOGITS = "target.logits"
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A prompt, the limit, and the golden answer as (token, last, reason)."""
+    """A prompt, its settings, and the golden answer as (token, last, reason, outcome, proposal)."""
 
     prompt: list[int]
-    limit: int
-    answer: list[tuple[int, int, int]]
+    settings: dict[str, int]
+    answer: list[tuple[int, int, int, int, int | None]]
 
     def passed(self, context: int) -> list[int]:
-        """The tokens that go through the chip: all but the last one and what was cut."""
-        return self.prompt[:context] + [token for token, _, _ in self.answer[:-1]]
+        """The tokens that go through the chip where it does not speculate: all but the last one and what was cut."""
+        return self.prompt[:context] + [said[0] for said in self.answer[:-1]]
 
 
-def converse(design: Design, prompt: list[int], limit: int = 0) -> Conversation:
-    """What the golden model answers."""
-    answer = [(t.token, int(t.last), int(t.reason)) for t in design.golden.generate(prompt, limit)]
-    return Conversation(prompt, limit, answer)
+def converse(design: Design, prompt: list[int], settings: Settings = GREEDY) -> Conversation:
+    """What the golden chip answers."""
+    said = design.chip.generate(prompt, settings)
+    answer = [(t.token, int(t.last), int(t.reason), int(t.outcome), t.proposal) for t in said]
+    return Conversation(prompt, {name: int(value) for name, value in vars(settings).items()}, answer)
 
 
 def stream_names(design: Design) -> list[str]:
-    """The streams between the layers, number i being what layer i takes, and the logits'."""
-    return ["embedding_y", *(f"layer{i}_y" for i in range(design.model.model.layers)), LOGITS]
+    """The target's streams between the layers, number i being what layer i takes, and the logits'."""
+    return ["target.embedding_y", *(f"target.layer{i}_y" for i in range(design.model.model.layers)), LOGITS]
 
 
 def payloads(vector: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[int]:
@@ -67,7 +70,12 @@ def tag_word(plan: Plan, position: int, epoch: int, predict: bool) -> int:
 
 
 def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
-    """Every payload on the streams of `stream_names`: the prompt at once, then token by token."""
+    """Every payload on the streams of `stream_names`: the prompt at once, then token by token.
+
+    None where the chip speculates: then tokens pass that are not in the text, which of them is a matter of time.
+    """
+    if any(talk.settings["speculate"] for talk in talks):
+        return {}
     plan, names = design.plan, stream_names(design)
     words: dict[str, list[int]] = {name: [] for name in names}
     for epoch, talk in enumerate(talks):
@@ -95,6 +103,7 @@ def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
         "vocab": design.model.model.vocab,
         "token_bits": plan.token_bits,
         "position_bits": plan.position_bits,
+        "ahead": design.ahead,
         "beats": len(plan.residual) // plan.lanes,
         "vectors": vectors(design, talks),
     }

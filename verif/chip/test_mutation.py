@@ -13,6 +13,7 @@ import pytest
 from designs import Recipe, design
 
 from chip.conversations import check_chip, converse
+from hc1gen.settings import Settings
 
 pytestmark = pytest.mark.mutation
 
@@ -113,7 +114,7 @@ def sources(chip, tmp_path_factory) -> list[Path]:
 def check(chip, sources: list[Path], mutation: int) -> None:
     rng = random.Random(3)
     prompts = [[9, *(rng.randrange(chip.model.model.vocab) for _ in range(11))], [9, 5]]
-    talks = [converse(chip, prompt, 4) for prompt in prompts]
+    talks = [converse(chip, prompt, Settings(4)) for prompt in prompts]
     check_chip(chip, talks, patterns=["none"], sources=sources, constants={"mutation": mutation}, timeout=50_000)
 
 

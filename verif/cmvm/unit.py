@@ -36,7 +36,7 @@ def make_tile(
     rows = list(range(count)) if rows is None else rows
     rows = rows + [None] * (-len(rows) % lanes)
     columns = list(range(width)) if columns is None else columns
-    return Tile("tile", tuple(matrices), shift, rows, columns, lanes, act_bits)
+    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits)
 
 
 class Unit(wiring.Component):

@@ -1,1 +1,1 @@
-"""Testbench of the greedy sampler."""
+"""Testbench of the sampler."""

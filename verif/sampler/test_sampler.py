@@ -1,48 +1,67 @@
-"""The sampler picks what the golden model's sampler picks."""
+"""The sampler picks what the golden model's sampler picks, greedy and at all temperatures."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from bench.case import pack
-from bench.check import check_streams, convert
+from bench.check import convert
+from bench.runner import simulate
+from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
-from embedding.shapes import SHAPES, beats, make_plan
+from embedding.shapes import SHAPES, beats, make_plan, word
+from exponentials.test_exponentials import ONE_BEAT, slope_of, vectors_of, with_widths
 
-from hc1gen.golden.sampler import argmax
+from hc1gen.golden.sampler import argmax, draw, exponentials
+from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.rtl.exponentials import memories
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.sampler import Argmax
+from hc1gen.rtl.sampler import Sampler, drawn_token
+
+HIGHEST = (1 << RANDOM_BITS) - 1
 
 
-def vectors(plan: Plan) -> list[np.ndarray]:
-    """Logits: ties everywhere, the largest in every place that a shape makes special, all alike, and random."""
-    vocab, bits = plan.n.model.vocab, plan.n.config.logit_bits
-    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    rng = np.random.default_rng(plan.lanes)
-    chosen = [rng.integers(low, high + 1, vocab) for _ in range(10)]
-    chosen += [rng.integers(low, low + 2, vocab) for _ in range(5)]
-    chosen += [np.full(vocab, value) for value in (low, high, 0, -1)]
-    for place in {0, 1, plan.lanes - 1, plan.lanes, vocab - 1, vocab - vocab % plan.lanes - 1, vocab - 2}:
-        for rest in (low, 0):
-            one = np.full(vocab, rest)
-            one[place % vocab] = rest + 1
-            chosen.append(one)
-    return chosen
+def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
+    """Vectors in which ties are frequent, a third of them greedy."""
+    c, rng, count = plan.n.config, np.random.default_rng(2), len(plan.vocabulary) // plan.lanes
+    highest = (1 << (c.logit_bits - 1)) - 1
+    vectors = []
+    for index, logits in enumerate(vectors_of(plan)):
+        slope, greedy = slope_of(plan, rng), index % 3 == 0
+        random = int(rng.choice([0, HIGHEST, rng.integers(HIGHEST), rng.integers(HIGHEST), rng.integers(HIGHEST)]))
+        e = exponentials(logits, slope, plan.n)
+        token = draw(e, random)
+        drawn = {"token": token, "weight": int(e[token]), "total": int(e.sum())}
+        vectors.append(
+            {
+                "x": [pack(b, c.logit_bits) for b in beats(logits, plan.vocabulary, plan.lanes, padding=highest)],
+                "slope": slope,
+                "greedy": int(greedy),
+                "random": random,
+                "e": [pack(b, c.sample_bits) for b in beats(e, plan.vocabulary, plan.lanes)],
+                "y": argmax(logits) if greedy else word(drawn_token(plan), drawn),
+                "clocks": 2 if greedy else count + Sampler.DRAW_CLOCKS + token // plan.lanes,
+            }
+        )
+    return {
+        "vectors": vectors, "beats": count, "token_bits": plan.token_bits, "patterns": patterns, "timeout": 100_000,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_largest_logit(shape):
-    """Lanes of padding hold the largest number there is."""
-    plan = make_plan(*shape)
-    bits = plan.n.config.logit_bits
-    logits = vectors(plan)
-    highest = (1 << (bits - 1)) - 1
-    sent = [pack(beat, bits) for v in logits for beat in beats(v, plan.vocabulary, plan.lanes, padding=highest)]
-    sources = [WAIVERS, convert(Argmax(plan), "argmax")]
-    check_streams("argmax", sources, {"x": sent}, {"y": [argmax(v) for v in logits]})
+def run(tmp_path: Path, plan: Plan, patterns: list[str]) -> None:
+    """Simulate the plan's `Sampler`."""
+    sources = [WAIVERS, convert(Sampler(plan), "sampler")]
+    for name, text in memories(plan).items():
+        sources.append(tmp_path / f"{name}.v")
+        sources[-1].write_text(text)
+    simulate("sampler", sources, "sampler", "sampler.bench_sampler", case=case_of(plan, patterns))
 
 
-def test_vector_of_one_beat():
-    plan = make_plan(7, 7, 5)
-    logits = np.random.default_rng(0).integers(-3, 3, (60, 5))
-    sent = [pack(beat, 8) for v in logits for beat in beats(v, plan.vocabulary, 7, padding=100)]
-    sources = [WAIVERS, convert(Argmax(plan), "argmax")]
-    check_streams("argmax", sources, {"x": sent}, {"y": [argmax(v) for v in logits]})
+@pytest.mark.parametrize("shape", [*SHAPES, ONE_BEAT])
+def test_shapes(tmp_path: Path, shape):
+    run(tmp_path, with_widths(make_plan(*shape), 4), [*STALL_PATTERNS])
+
+
+@pytest.mark.parametrize("widths", [{"sample_bits": 2, "sample_frac": 5}, {"sample_bits": 20, "logit_bits": 16}])
+def test_widths(tmp_path: Path, widths):
+    run(tmp_path, with_widths(make_plan(5, 7, 37), 4, **widths), ["none", "both"])

@@ -1,1 +1,1 @@
-"""Testbench of the chip's control, with a model of the pipeline round it."""
+"""Testbench of the chip's control, with a model of the pipelines round it."""

@@ -1,0 +1,44 @@
+"""The slope of the exponentials, from a temperature."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..golden.sampler import LOG2E, LOG2E_FRAC
+from ..quant.numerics import SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC, Numerics
+from .types import Lookup, below_leading_one, bit_length, named
+
+
+class Temperature(wiring.Component):
+    """`golden.sampler.slope`: `log2(e) / temperature`, saturated. A temperature of 0 is `greedy`, its slope anything.
+
+    temperature: TEMPERATURE_FRAC fraction bits. slope: SLOPE_FRAC fraction bits. Latency LATENCY clocks.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, n: Numerics):
+        self.n = n
+        super().__init__({"temperature": In(TEMPERATURE_BITS), "slope": Out(SLOPE_BITS), "greedy": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c = self.n.config
+        m.submodules.recip = recip = Lookup(self.n.tables.recip)
+
+        # First stage: the mantissa, and the place of its leading one. There is none in 0.
+        top, mantissa, zero = Signal(range(TEMPERATURE_BITS)), Signal(c.mantissa_bits), Signal()
+        length = named(m, bit_length(self.temperature[1:]), "length")
+        m.d.sync += [
+            top.eq(length),
+            mantissa.eq(below_leading_one(self.temperature, length, c.mantissa_bits)),
+            zero.eq(self.temperature == 0),
+        ]
+
+        # Second stage: its reciprocal, times log2(e).
+        m.d.comb += recip.x.eq(mantissa)
+        drop = LOG2E_FRAC + c.recip_bits - SLOPE_FRAC - TEMPERATURE_FRAC
+        exact = named(m, ((recip.y * LOG2E)[drop - 1 :] >> top) + 1 >> 1, "exact")  # round_shift by drop + top
+        largest = (1 << SLOPE_BITS) - 1
+        m.d.sync += [self.slope.eq(Mux(exact > largest, largest, exact)), self.greedy.eq(zero)]
+        return m

@@ -1,0 +1,187 @@
+"""One language model as hardware: tokens in, logits out. A chip holds one of these, or two: target and draft."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..quant.quantized import QuantizedModel
+from .attention import Attention
+from .blockfloat import BlockFloat
+from .cmvm import Cmvm
+from .embedding import Embedding, embedding_scale_bits, tagged_token
+from .layer import Blocks, layer, normed_matrix
+from .lm_head import HeadGate
+from .netlist import Netlist
+from .norm import RmsNorm, k_bits
+from .plan import Plan
+from .requant import Requant
+from .residual import Residual
+from .rope import Rope
+from .swiglu import SwiGlu
+from .tile import Tile
+from .types import EPOCH_BITS, lanes, tag
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the tiles of one kind have in common over all layers."""
+
+    columns: int
+    beats: int
+    lanes: int
+    acc_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Transformer:
+    """A quantised model and the plan of its hardware, module `plan.name`; `plan.prefix` begins its modules' names."""
+
+    model: QuantizedModel
+    plan: Plan
+
+    def tiles(self) -> Iterator[Tile]:
+        """Every tile, in the order of the data."""
+        for index in range(len(self.model.layers)):
+            yield from self._layer_tiles(index)
+        yield self._head_tile()
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Kind of tile → shape; one accumulator width, the widest that any layer needs."""
+        kinds: dict[str, Kind] = {}
+        for tile in self.tiles():
+            widest = max(tile.acc_bits, kinds[tile.kind].acc_bits if tile.kind in kinds else 0)
+            kinds[tile.kind] = Kind(len(tile.columns), tile.beats, tile.lanes, widest)
+        return kinds
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Every block that Amaranth writes, once."""
+        plan, n, c = self.plan, self.plan.n, self.plan.n.config
+        beats, pairs = len(plan.residual) // plan.lanes, plan.pair_lanes // 2
+        kinds: dict[str, wiring.Component] = {
+            "embedding": Embedding(plan, embedding_scale_bits(self.model)),
+            "residual": Residual(plan),
+            "rms_norm": RmsNorm(n, plan.lanes, beats),
+            "quantize_norm": BlockFloat(n.product_bits, plan.lanes, beats, c.act_bits, c.rsqrt_bits, k_bits(n)),
+            "quantize_context": BlockFloat(n.context_bits, plan.lanes, len(plan.contexts) // plan.lanes, c.act_bits),
+            "quantize_hidden": BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits),
+            "rope": Rope(plan),
+            "attention": Attention(plan),
+            "swiglu": SwiGlu(n, pairs),
+            "head_gate": HeadGate(plan),
+        }
+        out_bits = {
+            "qkv": (c.qkv_bits,) * plan.pair_lanes,
+            "out": (n.residual_bits,) * plan.lanes,
+            "gate_up": (c.gate_bits, c.up_bits) * pairs,
+            "down": (n.residual_bits,) * plan.lanes,
+            "head": (c.logit_bits,) * plan.lanes,
+        }
+        for name, kind in self.kinds.items():
+            kinds[f"cmvm_{name}"] = Cmvm(kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits)
+            kinds[f"requant_{name}"] = Requant(kind.acc_bits, c.scale_bits, out_bits[name])
+        return Blocks(plan.prefix, kinds)
+
+    def netlists(self) -> Iterator[Netlist]:
+        """The layers, then the model itself."""
+        layers = [layer(self.plan, self.blocks, index) for index in range(self.plan.n.model.layers)]
+        yield from layers
+        yield self._netlist(layers)
+
+    @property
+    def signature(self) -> wiring.Signature:
+        """x: tokens. logits: of the tokens that the head gate lets through; it holds the tag until `done`.
+        position: of each such token, once. epoch: the current one."""
+        plan = self.plan
+        return wiring.Signature(
+            {
+                "x": In(stream.Signature(tagged_token(plan))),
+                "epoch": In(EPOCH_BITS),
+                "logits": Out(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
+                "position": Out(stream.Signature(plan.position_bits)),
+                "tag": Out(tag(plan.position_bits)),
+                "done": In(1),
+            }
+        )
+
+    def _netlist(self, layers: list[Netlist]) -> Netlist:
+        """Embedding → layers → head gate → final norm → LM head."""
+        blocks, prefix = self.blocks, self.plan.prefix
+        netlist = Netlist(self.plan.name, _purpose(self.plan), self.signature)
+        last = blocks.place(netlist, "embedding", "embedding")
+        netlist.stream(netlist.top, last, "x", "x")
+        for index, each in enumerate(layers):
+            following = netlist.place(f"layer{index}", each.name, each.interface)
+            netlist.stream(last, following)
+            last = following
+        gate = blocks.place(netlist, "head_gate", "head_gate")
+        norm, head = normed_matrix(netlist, blocks, "head", f"{prefix}head", f"{prefix}final_gain")
+        netlist.stream(last, gate)
+        netlist.stream(gate, norm, "inner")
+        netlist.stream(gate, netlist.top, "position", "position")
+        netlist.stream(head, netlist.top, "y", "logits")
+        gate.nets |= {"tag": "tag", "done": "done", "epoch": "epoch"}
+        return netlist
+
+    def _layer_tiles(self, index: int) -> Iterator[Tile]:
+        """The four tiles of a layer."""
+        plan, n, w = self.plan, self.plan.n, self.model.layers[index]
+        c, name, formats = n.config, f"{plan.prefix}layer{index}", n.formats.layers[index]
+        yield self._qkv_tile(index)
+        shift = w.o.shift(n.attention_in_frac(index), c.residual_frac)
+        yield Tile(name, "out", (w.o,), shift, plan.residual, plan.contexts, plan.lanes, c.act_bits)
+        in_frac = n.norm_in_frac(w.mlp_gain.frac)
+        shift = np.concatenate([w.gate.shift(in_frac, c.gate_frac), w.up.shift(in_frac, formats.up_frac)])
+        yield Tile(name, "gate_up", (w.gate, w.up), shift, plan.gate_up, plan.residual, plan.pair_lanes, c.act_bits)
+        shift = w.down.shift(n.mlp_in_frac(index), c.residual_frac)
+        yield Tile(name, "down", (w.down,), shift, plan.residual, plan.hidden, plan.lanes, c.act_bits)
+
+    def _qkv_tile(self, index: int) -> Tile:
+        """K, V and Q stacked in the order in which attention wants them."""
+        plan, n, w = self.plan, self.plan.n, self.model.layers[index]
+        c, in_frac = n.config, n.norm_in_frac(w.attention_gain.frac)
+        before_rope = c.qkv_bits - c.kv_bits
+        shift = np.concatenate(
+            [
+                w.k.shift(in_frac, n.key_fracs(index) + before_rope),
+                w.v.shift(in_frac, n.formats.layers[index].value_frac + before_rope),
+                w.q.shift(in_frac, n.query_fracs(index) + c.qkv_bits - c.query_bits),
+            ]
+        )
+        first_v = len(w.k.weights)
+        first_q = first_v + len(w.v.weights)
+        rows = [
+            None if row is None else first + row
+            for first, order in ((0, plan.keys), (first_v, plan.values), (first_q, plan.queries))
+            for row in order
+        ]
+        name = f"{plan.prefix}layer{index}"
+        return Tile(name, "qkv", (w.k, w.v, w.q), shift, rows, plan.residual, plan.pair_lanes, c.act_bits)
+
+    def _head_tile(self) -> Tile:
+        """The LM head."""
+        plan, n = self.plan, self.plan.n
+        shift = self.model.head.shift(n.norm_in_frac(self.model.final_gain.frac), n.formats.logit_frac)
+        return Tile(
+            plan.prefix.removesuffix("_"), "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes,
+            n.config.act_bits,
+        )  # fmt: skip
+
+
+def _purpose(plan: Plan) -> str:
+    """What someone who opens the module wants to know first."""
+    model = plan.n.model
+    lines = [
+        "a language model: tokens in, logits out.",
+        f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
+        f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
+        f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
+        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, position[{plan.position_bits - 1}:0], "
+        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""What the target makes of its logits: it verifies what the draft proposes, or chooses a token by itself."""
+
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..outcome import Outcome
+from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
+from .accept import Accept
+from .draft_queue import draft_record
+from .draw import Draw
+from .exponentials import Exponentials
+from .leftover import Leftover
+from .plan import Plan
+from .types import lanes
+
+
+def random_numbers() -> data.StructLayout:
+    """The target's two random numbers for a token, as `Threefry` gives them."""
+    return data.StructLayout({"test": RANDOM_BITS, "draw": RANDOM_BITS})
+
+
+def chosen_token(plan: Plan) -> data.StructLayout:
+    """A token, its `Outcome`, and what the draft proposed in its place: 0 where it was not asked."""
+    return data.StructLayout({"token": plan.token_bits, "outcome": 2, "proposal": plan.token_bits})
+
+
+class Verifier(wiring.Component):
+    """`golden.chip.verify`, and where the draft was not asked `golden.sampler.draw`; greedy, `golden.sampler.argmax`.
+
+    x: logits, beats of `plan.n.config.logit_bits` in `plan.vocabulary` order; padding lanes may hold anything.
+    slope, greedy, verify (the draft was asked for this token): stand from a vector's first beat until its y left.
+    random: a pair for each vector, taken with y. head: the draft's record for this token, awaited where `verify` is
+    high; stands from head_valid until y is taken. read_en, read_beat: beats of its e_q, whose `read_data` stand 1
+    clock later. The draft has the lanes, the vocabulary and the `sample_bits` of `plan`.
+    y: combinational from `random` and `head` if greedy. x is not ready from a vector's last beat until y is taken.
+
+    Clocks from the last beat of x to y, if `random` and `head` are there; b beats make a vector, the token found by a
+    draw is in beat k (0..b-1): greedy 2; not asked b + 13 + k; accepted b + 8 + Accept.clocks; rejected
+    2b + 22 + Accept.clocks + k. Accept.clocks is 6 for an exponential of 9..16 bits.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.exponentials = Exponentials(plan)
+        bits, sum_bits = plan.n.config.sample_bits, plan.n.sample_sum_bits
+        self.accept = Accept(bits, sum_bits, sum_bits)
+        self.leftover = Leftover(plan.lanes, bits, sum_bits, sum_bits)
+        self.draw = Draw(plan, plan.n.leftover_bits, plan.n.leftover_sum_bits)
+        super().__init__(
+            {
+                "x": In(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
+                "slope": In(SLOPE_BITS),
+                "greedy": In(1),
+                "verify": In(1),
+                "random": In(stream.Signature(random_numbers())),
+                "head": In(draft_record(plan)),
+                "head_valid": In(1),
+                "read_en": Out(1),
+                "read_beat": Out(range(max(self.exponentials.beats, 2))),
+                "read_data": In(data.ArrayLayout(unsigned(bits), plan.lanes)),
+                "y": Out(stream.Signature(chosen_token(plan))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.exponentials = exponentials = self.exponentials
+        m.submodules.accept = accept = self.accept
+        m.submodules.draw = draw = self.draw
+        wiring.connect(m, wiring.flipped(self.x), exponentials.x)
+        taken, replacing = Signal(), Signal()
+        e_p = Signal(self.plan.n.config.sample_bits, reset_less=True)
+        z_p = Signal(self.plan.n.sample_sum_bits, reset_less=True)
+        m.d.comb += [
+            taken.eq(self.y.valid & self.y.ready),
+            self.random.ready.eq(taken),
+            exponentials.slope.eq(self.slope),
+            exponentials.release.eq(taken),
+            draw.clear.eq(taken),
+            draw.random.eq(self.random.p.draw),
+            accept.e_p.eq(e_p),
+            accept.z_p.eq(draw.total),
+            accept.e_q.eq(self.head.weight),
+            accept.z_q.eq(self.head.total),
+            accept.random.eq(self.random.p.test),
+        ]
+        self._catch(m, e_p)
+        self._weights(m, replacing, z_p)
+        self._control(m, taken, replacing, z_p)
+        return m
+
+    def _control(self, m: Module, taken: Value, replacing: Signal, z_p: Signal) -> None:
+        """Pass by pass over the vector. `replacing`: the proposal was rejected, weights are what is left.
+
+        The last state of each vector is the one in which y is valid.
+        """
+        exponentials, accept, draw = self.exponentials, self.accept, self.draw
+        m.d.comb += self.y.p.proposal.eq(Mux(self.verify, self.head.token, 0))
+        with m.FSM():
+            with m.State("logits"):
+                begin = exponentials.full & self.random.valid & (~self.verify | self.head_valid)
+                m.d.comb += [self.y.valid.eq(begin & self.greedy), exponentials.replay.eq(begin & ~self.greedy)]
+                self._choose(m, exponentials.largest, exponentials.largest == self.head.token)
+                with m.If(exponentials.replay):
+                    m.next = "sum"
+            with m.State("sum"):
+                m.d.comb += [accept.start.eq(draw.summed), exponentials.replay.eq(draw.summed & ~self.verify)]
+                with m.If(draw.summed):
+                    m.d.sync += z_p.eq(draw.total)
+                    m.next = "test"
+                    with m.If(~self.verify):
+                        m.next = "scan"
+            with m.State("test"):
+                m.d.comb += exponentials.replay.eq(accept.done & ~accept.accepted)
+                with m.If(accept.done):
+                    m.d.sync += replacing.eq(~accept.accepted)
+                    m.next = "accepted"
+                    with m.If(~accept.accepted):
+                        m.next = "sum of what is left"
+            with m.State("accepted"):
+                m.d.comb += self.y.valid.eq(1)
+                self._choose(m, self.head.token, Value.cast(1))
+                with m.If(taken):
+                    m.next = "logits"
+            with m.State("sum of what is left"):
+                m.d.comb += exponentials.replay.eq(draw.summed)
+                with m.If(draw.summed):
+                    m.next = "scan"
+            with m.State("scan"):
+                m.d.comb += [draw.scan.eq(1), self.y.valid.eq(draw.found)]
+                self._choose(m, draw.token, Value.cast(0))
+                with m.If(taken):
+                    m.d.sync += replacing.eq(0)
+                    m.next = "logits"
+
+    def _choose(self, m: Module, token: Value, accepted: Value) -> None:
+        """What y says in this state."""
+        verified = Mux(accepted, Outcome.ACCEPTED, Outcome.REJECTED)
+        m.d.comb += [self.y.p.token.eq(token), self.y.p.outcome.eq(Mux(self.verify, verified, Outcome.SAMPLED))]
+
+    def _catch(self, m: Module, e_p: Signal) -> None:
+        """The target's exponential of the proposed token, as it passes by."""
+        exponentials, bits = self.exponentials, self.plan.token_bits
+        place = Signal(range(-(1 << bits), 1 << bits))
+        m.d.comb += place.eq(self.head.token - exponentials.e_beat * self.plan.lanes)
+        with m.If(exponentials.e_valid):
+            for lane in range(self.plan.lanes):
+                with m.If(place == lane):
+                    m.d.sync += e_p.eq(exponentials.e[lane])
+
+    def _weights(self, m: Module, replacing: Value, z_p: Value) -> None:
+        """Beats for the draw: exponentials, or what is left of them.
+
+        Beats that are still in `Leftover` when y is taken come to nothing: `replacing` is 0 then.
+        """
+        m.submodules.leftover = leftover = self.leftover
+        exponentials, draw, bits = self.exponentials, self.draw, self.plan.n.leftover_bits
+        m.d.comb += [
+            self.read_en.eq(exponentials.ahead_valid & replacing),
+            self.read_beat.eq(exponentials.ahead_beat),
+            leftover.e_valid.eq(exponentials.e_valid & replacing),
+            leftover.e_p.eq(exponentials.e),
+            leftover.e_q.eq(self.read_data),
+            leftover.z_p.eq(z_p),
+            leftover.z_q.eq(self.head.total),
+            draw.w_valid.eq(Mux(replacing, leftover.w_valid, exponentials.e_valid)),
+        ]
+        beat = exponentials.e_beat
+        for stage in range(leftover.LATENCY):
+            later = Signal.like(beat, name=f"beat{stage}", reset_less=True)
+            m.d.sync += later.eq(beat)
+            beat = later
+        m.d.comb += draw.w_beat.eq(Mux(replacing, beat, exponentials.e_beat))
+        for lane in range(self.plan.lanes):
+            m.d.comb += draw.w[lane].eq(Mux(replacing, leftover.w[lane][:bits], exponentials.e[lane]))

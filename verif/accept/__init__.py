@@ -1,0 +1,1 @@
+"""Testbench of the test that a proposed token passes or not."""

@@ -1,0 +1,1 @@
+"""Testbench of the draw and of its multiplier."""

@@ -1,0 +1,1 @@
+"""Testbench of the logit buffer, its largest logit and its exponentials."""

@@ -1,0 +1,1 @@
+"""Testbench of the gate in front of the LM head."""

@@ -1,0 +1,109 @@
+"""The cocotb side of the head gate's test: an epoch that moves whenever it likes, and a head that takes its time."""
+
+import random
+from typing import Any
+
+import cocotb
+from bench.case import load_case
+from bench.stream import Testbench, clocks
+from cocotb.triggers import Event, RisingEdge
+
+from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+
+CASE = load_case()
+LANE_BITS = CASE.lanes * CASE.residual_bits
+POSITION_BITS = CASE.position_bits + SEQUENCE_BITS
+EPOCHS = 1 << EPOCH_BITS
+STAYS = (0, 0, 0, 0, 1, 2, 7, 30)
+"""Clocks that a token spends in the head."""
+
+
+class World:
+    """Moves the epoch, says `done`, and compares every clock with what the gate is to do."""
+
+    def __init__(self, dut: Any, pattern: str):
+        self.dut = dut
+        self.rng = random.Random(f"{cocotb.RANDOM_SEED} {pattern}")
+        self.epoch, self.done = 0, Event()
+        self.done.set()
+        self.seen: set[str] = set()
+        """What has happened."""
+
+    def rest(self) -> None:
+        """Nothing is in the head; the epoch is 0."""
+        self.epoch = 0
+        self.dut.done.value = self.dut.epoch.value = 0
+
+    async def run(self) -> None:
+        """Watch and move for ever."""
+        fate: bool | None = None  # of the vector on `x`: passes or is swallowed
+        beat, inside, stay = 0, None, 0
+        while True:
+            await RisingEdge(self.dut.clk)
+            valid, taken = bool(self.dut.x__valid.value), bool(self.dut.x__valid.value and self.dut.x__ready.value)
+            tag = int(self.dut.x__payload.value) >> LANE_BITS
+            wanted = tag >> POSITION_BITS == self.epoch | EPOCHS
+            free = inside is None
+            if valid and beat == 0 and fate is None and (free or not wanted):
+                fate = wanted
+            elif valid and fate is not None and beat and fate != wanted:
+                self.seen.add("passes in another epoch" if fate else "swallowed in its epoch")
+            elif valid and fate and not beat and not wanted:
+                self.seen.add("offered in its epoch")
+            self._check(valid, taken, fate, tag)
+            if not free:
+                assert int(self.dut.tag.value) == inside, "tag changes while its token is inside"
+                stay -= 1
+            if valid and fate is None:
+                self.seen.add("waits")
+            if taken:
+                beat = (beat + 1) % CASE.beats
+                if beat == 0:
+                    self.seen.add("stale" if tag >> POSITION_BITS + EPOCH_BITS and not fate else f"passes {fate}")
+                    inside, stay = (tag, self.rng.choice(STAYS)) if fate else (inside, stay)
+                    fate = None
+            if inside is not None and self.dut.done.value:
+                inside = None
+            self._move(inside is not None and stay <= 0)
+
+    def _check(self, valid: bool, taken: bool, fate: bool | None, tag: int) -> None:
+        """In this clock, what the gate does is what this vector's fate asks for."""
+        inner, ready = bool(self.dut.inner__valid.value), bool(self.dut.inner__ready.value)
+        assert inner == (valid and fate is True), f"inner is {inner}; valid {valid}, fate {fate}"
+        if valid:
+            assert taken == (fate is False or (fate is True and ready)), f"taken {taken}, fate {fate}, ready {ready}"
+        if inner:
+            assert self.dut.inner__payload.value == int(self.dut.x__payload.value) & (1 << LANE_BITS) - 1, hex(tag)
+
+    def _move(self, finished: bool) -> None:
+        """Choose `done` and the epoch for the next clock."""
+        self.dut.done.value = int(finished and not self.dut.done.value)
+        if self.rng.random() < CASE.restless:
+            self.epoch = self.rng.choice(CASE.epochs)
+        self.dut.epoch.value = self.epoch
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}"
+
+
+@cocotb.test()
+@cocotb.parametrize(pattern=CASE.patterns)
+async def vectors(dut: Any, pattern: str) -> None:
+    """After a run that a reset cut short, all vectors are taken, and those that are wanted pass whole."""
+    bench = Testbench(dut, pattern)
+    for interrupted in (True, False):
+        world = World(dut, pattern)
+        bench.drive("x", CASE.words)
+        bench.expect("inner", None)
+        bench.drivers.append(world)
+        if interrupted:
+            await bench.interrupt(29)
+        else:
+            await bench.run()
+    await clocks(dut.clk, 1)
+    missing = {"passes True", "passes False", "stale", "waits"} - world.seen
+    if CASE.beats > 1:
+        missing |= {"passes in another epoch", "swallowed in its epoch"} - world.seen
+    if pattern == "long":
+        missing |= {"offered in its epoch"} - world.seen
+    assert not missing, f"never happened: {missing}"

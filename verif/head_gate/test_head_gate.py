@@ -1,0 +1,51 @@
+"""Starts the testbench of the gate in front of the LM head."""
+
+import random
+
+import pytest
+from bench.check import convert
+from bench.runner import simulate
+from bench.stalls import STALL_PATTERNS
+from cmvm.together import WAIVERS
+from embedding.shapes import make_plan
+
+from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.types import EPOCH_BITS, tagged
+
+VECTORS = 600
+RESTLESS = 0.4
+"""Chance that the epoch moves, in every clock."""
+EPOCHS = (0, 0, 0, 9, 9, 1, 8, 15)
+"""Epochs of the vectors and of the gate."""
+
+
+def words(plan) -> list[int]:
+    """Vectors of noise whose tags have one of `EPOCHS`; a third is not wanted."""
+    rng = random.Random(plan.lanes)
+    layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
+    beats, bits = len(plan.residual) // plan.lanes, plan.lanes * plan.n.residual_bits
+    found = []
+    for _ in range(VECTORS):
+        tag = rng.getrandbits(layout.size - bits - EPOCH_BITS - 1)
+        at = layout.size - bits - EPOCH_BITS - 1
+        tag |= rng.choice(EPOCHS) << at | (rng.random() < 0.67) << at + EPOCH_BITS
+        found += [rng.getrandbits(bits) | tag << bits for _ in range(beats)]
+    return found
+
+
+@pytest.mark.parametrize(("lanes", "hidden"), [(2, 10), (3, 7), (4, 4)])
+def test_vectors(lanes, hidden):
+    """Several beats, padded ones, and one."""
+    plan = make_plan(lanes, hidden, 37)
+    case = {
+        "words": words(plan), "lanes": plan.lanes, "residual_bits": plan.n.residual_bits,
+        "restless": RESTLESS, "epochs": EPOCHS, "position_bits": plan.position_bits,
+        "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS),
+    }  # fmt: skip
+    simulate(
+        "head_gate",
+        [WAIVERS, convert(HeadGate(plan), "head_gate")],
+        "head_gate",
+        "head_gate.bench_head_gate",
+        case=case,
+    )

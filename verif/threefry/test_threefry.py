@@ -1,0 +1,28 @@
+"""The random words are the golden model's, for positions of all widths and both models."""
+
+import random
+
+import pytest
+from bench.check import convert
+from bench.runner import simulate
+from bench.stalls import STALL_PATTERNS
+from cmvm.together import WAIVERS
+from embedding.shapes import word
+
+from hc1gen.golden.threefry import Stream
+from hc1gen.rtl.threefry import RANDOM, SEED_BITS, Threefry
+
+
+@pytest.mark.parametrize(("counter_bits", "which"), [(1, 0), (9, 1), (32, 0)])
+def test_words(counter_bits, which):
+    rng, count = random.Random(counter_bits), 40
+    highest = (1 << SEED_BITS) - 1
+    seeds = [0, 0, highest, highest] + [rng.getrandbits(SEED_BITS) for _ in range(count)]
+    positions = [0, (1 << counter_bits) - 1] * 2 + [rng.getrandbits(counter_bits) for _ in range(count)]
+    pairs = [Stream(seed, which).at(position) for seed, position in zip(seeds, positions, strict=True)]
+    case = {
+        "seeds": seeds, "positions": positions, "words": [word(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
+        "latency": Threefry.LATENCY, "patterns": list(STALL_PATTERNS),
+    }  # fmt: skip
+    sources = [WAIVERS, convert(Threefry(counter_bits, which), "threefry")]
+    simulate("threefry", sources, "threefry", "threefry.bench_threefry", case=case)

@@ -1,0 +1,1 @@
+"""Testbench of the verifier, with a model of the draft's queue beside it."""
