@@ -13,9 +13,8 @@ def lint(rtl_dir: Path) -> None:
     """Raise `CheckFailed` with Verilator's words where `verilator -Wall` has anything to say."""
     verilator = tools.verilator()
     command = [str(verilator.path), "--lint-only", "-Wall", "--top-module", "chip"]
-    done = subprocess.run(
-        [*command, *map(str, read_design(rtl_dir).sources)], env=verilator.env, capture_output=True, text=True, check=False
-    )
+    command += map(str, read_design(rtl_dir).sources)
+    done = subprocess.run(command, env=verilator.env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CheckFailed(f"{rtl_dir}: not lint-clean\n{done.stderr}")
 

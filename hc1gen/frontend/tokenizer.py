@@ -48,7 +48,7 @@ class Tokenizer:
     def difference(self, other: "Tokenizer") -> str | None:
         """The first thing in which `other` differs, as "what is this, the draft's that"; None where they agree.
 
-        Compared: size of the vocabulary, BOS and EOS of the models, every token, then all else that tokenizer.json says.
+        Compared: size of the vocabulary, BOS and EOS of the models, every token, then the rest of tokenizer.json.
         """
         ours, theirs = self._config, other._config
         pairs: list[tuple[str, object, object]] = [

@@ -1,15 +1,10 @@
 """Choosing a token from logits: the largest, or a draw in proportion to integer exponentials, without a divider."""
 
-import math
-
 import numpy as np
 
-from ..quant.numerics import RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
+from ..quant.numerics import LOG2E, LOG2E_FRAC, RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
 from .arith import bit_length, round_shift
 from .norm import cut_mantissa
-
-LOG2E_FRAC = 20
-LOG2E = round(math.log2(math.e) * 2**LOG2E_FRAC)
 
 
 def argmax(logits: np.ndarray) -> int:

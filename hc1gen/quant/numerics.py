@@ -18,6 +18,8 @@ TEMPERATURE_BITS, TEMPERATURE_FRAC = 16, 12
 """A sampling temperature, unsigned; 0 asks for the most likely token."""
 SLOPE_BITS, SLOPE_FRAC = 17, 12
 """`log2(e) / temperature`, unsigned."""
+LOG2E_FRAC = 20
+LOG2E = round(math.log2(math.e) * 2**LOG2E_FRAC)
 
 
 def bits_for(largest: int) -> int:

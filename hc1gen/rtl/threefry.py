@@ -4,10 +4,12 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..golden.threefry import PARITY, ROTATIONS, ROUNDS
 from ..quant.numerics import RANDOM_BITS
+from ..settings import SEED_BITS
 
-SEED_BITS = 2 * RANDOM_BITS
+ROUNDS = 20
+ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
+PARITY = 0x1BD11BDA
 GROUP = 4
 """Rounds between two injections of the key."""
 INJECTIONS = ROUNDS // GROUP

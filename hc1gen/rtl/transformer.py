@@ -167,21 +167,19 @@ class Transformer:
         """The LM head."""
         plan, n = self.plan, self.plan.n
         shift = self.model.head.shift(n.norm_in_frac(self.model.final_gain.frac), n.formats.logit_frac)
-        return Tile(
-            plan.prefix.removesuffix("_"), "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes,
-            n.config.act_bits,
-        )  # fmt: skip
+        owner, bits = plan.prefix.removesuffix("_"), n.config.act_bits
+        return Tile(owner, "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes, bits)
 
 
 def _purpose(plan: Plan) -> str:
     """What someone who opens the module wants to know first."""
-    model = plan.n.model
+    model, position = plan.n.model, f"position[{plan.position_bits - 1}:0]"
     lines = [
         "a language model: tokens in, logits out.",
         f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
         f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
         f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
-        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, position[{plan.position_bits - 1}:0], "
+        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
         f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
     ]
     return "\n".join(lines)

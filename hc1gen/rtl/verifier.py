@@ -1,6 +1,6 @@
 """What the target makes of its logits: it verifies what the draft proposes, or chooses a token by itself."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -120,7 +120,7 @@ class Verifier(wiring.Component):
                         m.next = "sum of what is left"
             with m.State("accepted"):
                 m.d.comb += self.y.valid.eq(1)
-                self._choose(m, self.head.token, Value.cast(1))
+                self._choose(m, self.head.token, Const(1))
                 with m.If(taken):
                     m.next = "logits"
             with m.State("sum of what is left"):
@@ -129,7 +129,7 @@ class Verifier(wiring.Component):
                     m.next = "scan"
             with m.State("scan"):
                 m.d.comb += [draw.scan.eq(1), self.y.valid.eq(draw.found)]
-                self._choose(m, draw.token, Value.cast(0))
+                self._choose(m, draw.token, Const(0))
                 with m.If(taken):
                     m.d.sync += replacing.eq(0)
                     m.next = "logits"

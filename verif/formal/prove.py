@@ -156,6 +156,12 @@ class Inside:
         """What variable `name` held in a method of the component, or of one within it."""
         return self._variables[id(component or self._component)][name]
 
+    def register(self, name: str) -> Signal:
+        """The register that Amaranth knows by `name`, in the component itself; the state of its FSM is `fsm_state`."""
+        signals = {id(s): s for s in self.fragment.statements["sync"]._lhs_signals() if s.name == name}
+        (found,) = signals.values()
+        return found
+
 
 Design = Callable[[Module, Claims], None]
 

@@ -2,93 +2,171 @@
 
 What is not the chip's: two pipelines, in order, that hold up to `capacity` tokens and let them go when they like; a
 draft that says any token and a target that decides anything, both when they like; any prompts, limits, and listeners.
-The epoch has 1 bit here, not EPOCH_BITS: what holds for two epochs holds for more.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from embedding.shapes import make_plan
 
 from hc1gen.outcome import Outcome
-from hc1gen.rtl import issue, lm_head, sequencer, types
 from hc1gen.rtl.issue import Issue
 from hc1gen.rtl.lm_head import HeadGate
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.rounds import Rounds
 from hc1gen.rtl.sequencer import Sequencer
-from hc1gen.rtl.types import tagged
 
 from .prove import Break, Claims, Proof
 
-GENERATION_BITS = 3
-
-
-@contextmanager
-def epoch_of_one_bit() -> Iterator[None]:
-    """Components made here have an epoch of 1 bit."""
-    modules = (types, issue, lm_head, sequencer)
-    before = types.EPOCH_BITS
-    for module in modules:
-        module.EPOCH_BITS = 1
-    try:
-        yield
-    finally:
-        for module in modules:
-            module.EPOCH_BITS = before
+PROMPT, ANSWER, FINISH = range(3)
+"""States of the sequencer."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """The design: `ahead` of the sequencer, `capacity` of the target's and the draft's pipeline.
-
-    patience: every stall lasts at most so many clocks, if it is not 0; limit: then something happens within so many.
-    """
+    """The design; `capacity` of the target's and the draft's pipeline."""
 
     context: int = 4
     vocab: int = 4
     eos: tuple[int, ...] = (3,)
     ahead: int = 2
     capacity: tuple[int, int] = (2, 2)
-    patience: int = 0
-    limit: int = 0
 
     def __call__(self, m: Module, c: Claims) -> None:
-        with epoch_of_one_bit():
-            _Environment(self, m, c)
+        _Proof(self, m, c)
 
 
-class _Environment:
+@dataclass
+class Slot:
+    """A place for a token on its way; `stale`: a rejection, or an answer's end, came after it."""
+
+    valid: Value
+    tag: data.View
+    stale: Value
+    context: Value | None = None
+    """The word that the model has heard last at the watched position, when it heard this token."""
+
+    @property
+    def current(self) -> Value:
+        return self.valid & ~self.stale
+
+
+class Path:
+    """A pipeline behind a stream of the sequencer, with its head gate and what chooses tokens behind that."""
+
+    def __init__(self, proof: "_Proof", name: str, x: stream.Interface, capacity: int):
+        self.proof, self.name, self.x, self.capacity = proof, name, x, capacity
+        m, c, ghost = proof.m, proof.c, proof.ghost
+        entry = data.StructLayout({"tag": x.p.tag.shape(), "ghost": ghost})
+        self.fifo = [Signal(entry, name=f"{name}{i}") for i in range(capacity)]
+        self.count = count = Signal(range(capacity + 1), name=f"{name}_count")
+        self.gate = gate = HeadGate(proof.plan)
+        self.inside_gate = c.place(f"{name}_gate", gate, free=False)
+        head = self.fifo[0]
+        m.d.comb += [
+            x.ready.eq(proof.may(f"{name}_takes", x.valid & (count != capacity), Const(1))),
+            gate.epoch.eq(proof.dut.epoch),
+            gate.position.ready.eq(1),
+            gate.x.valid.eq(proof.may(f"{name}_moves", count != 0, gate.x.ready)),
+            gate.x.p.tag.eq(head.tag),
+            gate.x.p.lanes.as_value().eq(head.ghost.as_value()),
+        ]
+        self._fill(x.valid & x.ready, gate.x.valid & gate.x.ready)
+
+    def _fill(self, push: Value, pop: Value) -> None:
+        m, proof, name, x = self.proof.m, self.proof, self.name, self.x
+        entered = proof.inside("issue").x
+        self.stale = Signal(name=f"{name}_issue_stale")
+        with m.If(proof.void):
+            m.d.sync += self.stale.eq(1)
+        with m.If(entered.valid & entered.ready):
+            m.d.sync += self.stale.eq(0)  # it bears the epoch that begins
+        self.memory = Signal(proof.plan.token_bits, name=f"{name}_memory")
+        new = Signal(self.fifo[0].shape(), name=f"{name}_new")
+        m.d.comb += [
+            new.tag.eq(x.p.tag),
+            new.ghost.context.eq(Mux(x.p.tag.position == proof.watched, x.p.token, self.memory)),
+            new.ghost.stale.eq(self.stale),
+        ]
+        with m.If(push):
+            m.d.sync += self.memory.eq(new.ghost.context)
+        m.d.sync += self.count.eq(self.count + push - pop)
+        for i, slot in enumerate(self.fifo):
+            following = Signal(slot.shape(), name=f"{name}_following{i}")
+            m.d.comb += following.eq(slot)
+            if i + 1 < self.capacity:
+                with m.If(pop):
+                    m.d.comb += following.eq(self.fifo[i + 1])
+            with m.If(push & (self.count - pop == i)):
+                m.d.comb += following.eq(new)
+            m.d.sync += slot.eq(following)
+            m.d.sync += slot.ghost.stale.eq(following.ghost.stale | proof.void)
+
+    def choose(self, can: Value, y: stream.Interface) -> None:
+        """Let `y` say something about the token behind the gate, sometime when it `can`."""
+        m, proof, gate, name = self.proof.m, self.proof, self.gate, self.name
+        self.full, self.ghost = Signal(name=f"{name}_full"), Signal(proof.ghost, name=f"{name}_ghost")
+        entering = Signal(proof.ghost, name=f"{name}_entering")
+        m.d.comb += [
+            entering.as_value().eq(gate.inner.payload.as_value()),
+            gate.inner.ready.eq(~self.full),
+            y.valid.eq(proof.may(f"{name}_chooses", self.full & can, y.ready)),
+            y.p.tag.eq(gate.tag),
+            gate.done.eq(y.valid & y.ready),
+        ]
+        with m.If(proof.void):
+            m.d.sync += self.ghost.stale.eq(1)
+        with m.If(gate.inner.valid & gate.inner.ready):
+            m.d.sync += [self.full.eq(1), self.ghost.eq(entering)]
+            m.d.sync += self.ghost.stale.eq(entering.stale | proof.void)
+        with m.If(gate.done):
+            m.d.sync += self.full.eq(0)
+
+    @property
+    def slots(self) -> list[Slot]:
+        """All places, that of the oldest token first."""
+        inside = Slot(self.full, self.gate.tag, self.ghost.stale, self.ghost.context)
+        fifo = [Slot(self.count > i, s.tag, s.ghost.stale, s.ghost.context) for i, s in enumerate(self.fifo)]
+        return [inside, *fifo, Slot(self.x.valid, self.x.p.tag, self.stale)]
+
+
+def count(bits: list[Value]) -> Value:
+    """How many are high."""
+    return sum(bits, Const(0))
+
+
+class _Proof:
     """Everything round the sequencer, and what is claimed.
 
-    One position, any, is watched. What a pipeline has heard there last goes along with every token as its `context`:
-    that is what it will be decided by. `generation` counts rejections and ends of answers.
+    One position, any, is watched: its word is followed through the text and both pipelines.
     """
 
     def __init__(self, control: Control, m: Module, c: Claims):
         self.m, self.c, self.control = m, c, control
-        plan = make_plan(1, 1, control.vocab, context=control.context)
-        self.ghost = data.StructLayout({"generation": GENERATION_BITS, "context": plan.token_bits})
+        token_bits = make_plan(1, 1, control.vocab).token_bits
+        self.ghost = data.StructLayout({"context": token_bits, "stale": 1})
         self.plan = make_plan(1, 1, control.vocab, context=control.context, residual_bits=self.ghost.size)
         self.dut = dut = Sequencer(self.plan, control.eos, control.ahead)
         self.inside = c.place("dut", dut, free=False)
         self.stalls: list[tuple[str, Value]] = []
-        for name in ("limit", "temperature", "seed", "speculate"):
-            c.ports.append(getattr(dut, name))
-        c.ports.append(Value.cast(dut.prompt.payload))
+        c.ports += [dut.limit, dut.temperature, dut.seed, dut.speculate, Value.cast(dut.prompt.payload)]
         self.watched = c.constant(self.plan.position_bits, "watched")
         self._text()
         self._queue()
-        self._propose(*self._pipeline("draft", dut.draft_issue, control.capacity[1]))
-        self._decide(*self._pipeline("target", dut.issue, control.capacity[0]))
+        self.target = Path(self, "target", dut.issue, control.capacity[0])
+        self.draft = Path(self, "draft", dut.draft_issue, control.capacity[1])
+        self._choose()
         m.d.comb += dut.out.ready.eq(self.may("listens", dut.out.valid, Const(1)))
-        for name in ("out", "issue", "draft_issue"):
-            c.always_kept(name, getattr(dut, name))
-        if control.patience:
-            self._fair()
+        self._claim()
+        self._streams()
+        self._control()
+        for path in (self.target, self.draft):
+            self._path(path)
+        self._asked()
+        self._words()
+        self._progress()
 
     def may(self, name: str, can: Value, taken: Value) -> Signal:
         """High when `can` is and the solver does not stall; then high until `taken`."""
@@ -98,167 +176,196 @@ class _Environment:
         self.stalls.append((name, can & ~go))
         return go
 
+    # What is round the sequencer -------------------------------------------------------------------------------------
     def _text(self) -> None:
-        """The text as the world sees it: prompts and decisions. `answering`: the prompt is over."""
+        """The text as the world sees it: prompts, and what is decided. `answering`: the prompt is over."""
         m, c, dut = self.m, self.c, self.dut
-        self.length, self.answering = Signal(range(self.control.context + 2)), Signal()
+        self.length, self.answering = Signal(range(self.control.context + 1)), Signal()
         self.word = Signal(self.plan.token_bits)  # at the watched position
-        self.generation, self.next_generation = Signal(GENERATION_BITS), Signal(GENERATION_BITS)
-        self.speculating = Signal()
-        c.assume_kept(dut.prompt)
+        self.decided, self.void, self.speculating = Signal(), Signal(name="void_"), Signal(name="speculating_")
         m.d.comb += dut.prompt.valid.eq(self.may("prompt_comes", Const(1), dut.prompt.ready))
-        heard = dut.prompt.valid & dut.prompt.ready & ~self.answering
-        self.decided = Signal()
-        m.d.comb += self.decided.eq(dut.sampled.valid & dut.sampled.ready & (dut.sampled.p.tag.epoch == dut.epoch))
+        c.assume_stands(dut.prompt.payload, dut.prompt.valid & ~dut.prompt.ready)
+        heard = dut.prompt.valid & dut.prompt.ready & ~self.answering & (self.inside.register("fsm_state") == PROMPT)
         last = self.inside("e").last
-        self.outcome = dut.sampled.p.outcome
-        self.ends = self.decided & last
-        m.d.comb += self.next_generation.eq(
-            self.generation + (self.decided & (last | (self.outcome == Outcome.REJECTED)))
-        )
-        m.d.sync += self.generation.eq(self.next_generation)
-        c.always("decisions only in answers", ~self.decided | self.answering)
+        m.d.comb += [
+            self.decided.eq(dut.sampled.valid & dut.sampled.ready & (dut.sampled.p.tag.epoch == dut.epoch)),
+            self.void.eq(self.decided & (last | (dut.sampled.p.outcome == Outcome.REJECTED))),
+        ]
+        ends = self.decided & last
         with m.If(heard | self.decided):
-            m.d.sync += self.length.eq(Mux(self.ends, 0, self.length + 1))
+            m.d.sync += self.length.eq(Mux(ends, 0, self.length + 1))
             with m.If(self.length == self.watched):
                 m.d.sync += self.word.eq(Mux(heard, dut.prompt.p.token, dut.sampled.p.token))
         with m.If(heard & (dut.prompt.p.last | (self.length == self.control.context - 1))):
             m.d.sync += self.answering.eq(1)
-        with m.If(self.ends):
+        with m.If(ends):
             m.d.sync += self.answering.eq(0)
         with m.If(heard & (self.length == 0)):
             m.d.sync += self.speculating.eq(dut.speculate)
 
-    def _pipeline(self, name: str, x: stream.Interface, capacity: int) -> tuple[HeadGate, Signal]:
-        """A pipeline behind `x`, its head gate, and the ghost of the token inside it."""
-        m, c = self.m, self.c
-        entry = data.StructLayout({"tag": x.p.tag.shape(), "ghost": self.ghost})
-        fifo = [Signal(entry, name=f"{name}{i}") for i in range(capacity)]
-        count = Signal(range(capacity + 1), name=f"{name}_count")
-        gate = HeadGate(self.plan)
-        c.place(f"{name}_gate", gate, free=False)
-        out = self.may(f"{name}_moves", count != 0, gate.x.ready)
-        m.d.comb += x.ready.eq(self.may(f"{name}_takes", x.valid & (count != capacity), Const(1)))
-        m.d.comb += [
-            gate.epoch.eq(self.dut.epoch),
-            gate.position.ready.eq(1),
-            gate.x.valid.eq(out),
-            gate.x.p.tag.eq(fifo[0].tag),
-            gate.x.p.lanes[0].eq(fifo[0].ghost.as_value()),
-        ]
-        # What is taken by the issue registers bears the generation of that clock.
-        issue_in = self.inside("issue").x
-        generation = Signal(GENERATION_BITS, name=f"{name}_generation")
-        with m.If(issue_in.valid & issue_in.ready):
-            m.d.sync += generation.eq(self.next_generation)
-        memory, now = Signal(self.plan.token_bits, name=f"{name}_memory"), Signal(self.plan.token_bits)
-        m.d.comb += now.eq(Mux(x.valid & (x.p.tag.position == self.watched), x.p.token, memory))
-        new = Signal(entry, name=f"{name}_new")
-        m.d.comb += [new.tag.eq(x.p.tag), new.ghost.generation.eq(generation), new.ghost.context.eq(now)]
-        push, pop = x.valid & x.ready, gate.x.valid & gate.x.ready
-        with m.If(push):
-            m.d.sync += memory.eq(now)
-        m.d.sync += count.eq(count + push - pop)
-        for i in range(capacity):
-            after = fifo[i + 1] if i + 1 < capacity else fifo[i]
-            with m.If(pop):
-                m.d.sync += fifo[i].eq(after)
-            with m.If(push & (count - pop == i)):
-                m.d.sync += fifo[i].eq(new)
-        return gate, memory
-
-    def _chooser(self, name: str, gate: HeadGate, can: Value, y: stream.Interface) -> tuple[Signal, data.View]:
-        """Chooses a token, sometime: whether one is inside, and the ghost of that one."""
-        m = self.m
-        ghost, full = Signal(self.ghost, name=f"{name}_ghost"), Signal(name=f"{name}_full")
-        m.d.comb += [
-            gate.inner.ready.eq(~full),
-            y.valid.eq(self.may(f"{name}_chooses", full & can, y.ready)),
-            y.p.tag.eq(gate.tag),
-            gate.done.eq(y.valid & y.ready),
-        ]
-        with m.If(gate.inner.valid & gate.inner.ready):
-            m.d.sync += [full.eq(1), ghost.as_value().eq(gate.inner.p.as_value())]
-        with m.If(gate.done):
-            m.d.sync += full.eq(0)
-        return full, ghost
-
     def _queue(self) -> None:
         """The draft queue, as its ports say it is."""
-        m, c, dut, ahead = self.m, self.c, self.dut, self.control.ahead
-        record = data.StructLayout(
-            {"token": self.plan.token_bits, "position": self.plan.position_bits, "ghost": self.ghost}
-        )
+        m, dut, ahead = self.m, self.dut, self.control.ahead
+        bits = {"token": self.plan.token_bits, "position": self.plan.position_bits, "ghost": self.ghost}
         self.level = Signal(range(ahead + 1))
-        records = [Signal(record, name=f"record{i}") for i in range(ahead)]
-        self.head, self.new = records[0], Signal(record)
+        self.records = [Signal(data.StructLayout(bits), name=f"record{i}") for i in range(ahead)]
+        self.new = Signal(data.StructLayout(bits))
         m.d.sync += self.level.eq(Mux(dut.flush, 0, self.level + dut.push - dut.pop))
-        for i in range(ahead):
-            with m.If(dut.pop & (i + 1 < ahead)):
-                m.d.sync += records[i].eq(records[min(i + 1, ahead - 1)])
+        for i, record in enumerate(self.records):
+            following = Signal(record.shape(), name=f"following{i}")
+            m.d.comb += following.eq(record)
+            if i + 1 < ahead:
+                with m.If(dut.pop):
+                    m.d.comb += following.eq(self.records[i + 1])
             with m.If(dut.push & (self.level - dut.pop == i)):
-                m.d.sync += records[i].eq(self.new)
-        c.always("queue does not overflow", ~dut.push | (self.level != ahead))
-        c.always("queue is not popped empty", ~dut.pop | (self.level != 0))
-        settled = [dut.accepted, dut.rejected, dut.flushed]
-        c.always("every proposal is counted once", dut.drafted == (sum(settled, self.level))[: len(dut.drafted)])
+                m.d.comb += following.eq(self.new)
+            m.d.sync += record.eq(following)
+            m.d.sync += record.ghost.stale.eq(following.ghost.stale | self.void)
 
-    def _propose(self, gate: HeadGate, memory: Signal) -> None:
-        """The draft, behind its head gate, says anything."""
+    def _choose(self) -> None:
+        """The draft says anything; the target decides anything, about a proposal if there should be one."""
         m, c, dut = self.m, self.c, self.dut
-        full, ghost = self._chooser("draft", gate, Const(1), dut.proposed)
-        self.draft_memory = memory
+        proposal, decision = c.free(self.plan.token_bits, "proposal"), c.free(self.plan.token_bits, "decision")
+        outcome, head = c.free(2, "outcome"), self.records[0]
+        self.draft.choose(Const(1), dut.proposed)
+        self.target.choose(~dut.verify | (self.level != 0), dut.sampled)
         m.d.comb += [
-            dut.proposed.p.token.eq(c.free(self.plan.token_bits, "proposal")),
-            self.new.token.eq(dut.proposed.p.token),
+            dut.proposed.p.token.eq(proposal),
+            self.new.token.eq(proposal),
             self.new.position.eq(dut.proposed.p.tag.position),
-            self.new.ghost.eq(ghost),
+            self.new.ghost.eq(self.draft.ghost),
+            dut.sampled.p.token.eq(decision),
+            dut.sampled.p.outcome.eq(outcome),
+            dut.sampled.p.proposal.eq(head.token),
         ]
-        c.always("queue has room for what the draft is at", ~full | (self.level != self.control.ahead))
-        c.always("no stale proposal is recorded", ~dut.push | (ghost.generation == self.generation))
+        c.assume_stands(proposal, dut.proposed.valid & ~dut.proposed.ready)
+        c.assume_stands(Cat(decision, outcome), dut.sampled.valid & ~dut.sampled.ready)
+        accepted, rejected = outcome == Outcome.ACCEPTED, outcome == Outcome.REJECTED
+        c.assume(Mux(dut.verify, accepted | rejected, outcome == Outcome.SAMPLED))
+        c.assume(~accepted | (decision == head.token))
 
-    def _decide(self, gate: HeadGate, memory: Signal) -> None:
-        """The target, behind its head gate, decides anything."""
-        m, c, dut = self.m, self.c, self.dut
-        full, ghost = self._chooser("target", gate, ~dut.verify | (self.level != 0), dut.sampled)
-        p = dut.sampled.p
-        m.d.comb += [
-            p.token.eq(c.free(self.plan.token_bits, "decision")),
-            p.outcome.eq(c.free(2, "outcome")),
-            p.proposal.eq(self.head.token),
-        ]
-        accepted = p.outcome == Outcome.ACCEPTED
-        alone = p.outcome == Outcome.SAMPLED
-        c.assume(~dut.sampled.valid | Mux(dut.verify, accepted | (p.outcome == Outcome.REJECTED), alone))
-        c.assume(~dut.sampled.valid | ~accepted | (p.token == self.head.token))
-        c.assume_kept(dut.sampled)
-        c.assume_kept(dut.proposed)
-
-        c.always("verify stands", ~(c.past(full & ~gate.done, 0)) | (dut.verify == c.past(dut.verify)))
-        verified, decided = self.decided & dut.verify, self.decided
+    # What is to be proved --------------------------------------------------------------------------------------------
+    def _claim(self) -> None:
+        c, dut, p = self.c, self.dut, self.dut.sampled.p
+        target, draft, head = self.target, self.draft, self.records[0]
+        decided, verified = self.decided, self.decided & dut.verify
         watched = self.watched <= p.tag.position
-        c.always("no stale token is decided", ~decided | (ghost.generation == self.generation))
-        c.always("the last token is decided", ~decided | (p.tag.position + 1 == self.length))
-        c.always("target decides about the text", ~(decided & watched) | (ghost.context == self.word))
-        c.always("target holds the text", ~(decided & watched) | (memory == self.word))
-        c.always("no stale proposal is decided", ~verified | (self.head.ghost.generation == self.generation))
-        c.always("each proposal is for its position", ~verified | (self.head.position == p.tag.position))
-        c.always("draft proposed for the text", ~(verified & watched) | (self.head.ghost.context == self.word))
-        c.always("draft holds the text", ~(verified & watched) | (self.draft_memory == self.word))
-        c.always("draft is asked only to speculate", ~verified | self.speculating)
-
-        c.reached("accepted", decided & accepted)
+        c.always("no stale token is decided", ~decided | ~target.ghost.stale)
+        c.always("no stale proposal is recorded", ~dut.push | ~draft.ghost.stale)
+        c.always("no stale proposal is decided", ~verified | ~head.ghost.stale)
+        c.always("the last token is decided", ~decided | self.answering & (p.tag.position + 1 == self.length))
+        c.always("each proposal is for its position", ~verified | (head.position == p.tag.position))
+        c.always("target decides about the text", ~(decided & watched) | (target.ghost.context == self.word))
+        c.always("draft proposed for the text", ~(verified & watched) | (head.ghost.context == self.word))
+        c.always("target holds the text", ~(decided & watched) | (target.memory == self.word))
+        c.always("draft holds the text", ~(verified & watched) | (draft.memory == self.word))
+        c.always("draft is asked only to speculate", ~dut.verify | self.speculating)
+        c.always("queue does not overflow", ~dut.push | (self.level != self.control.ahead))
+        c.always("queue is not popped empty", ~dut.pop | (self.level != 0))
+        c.always("queue has room while the draft writes", ~draft.full | (self.level != self.control.ahead))
+        settled = dut.accepted + dut.rejected + dut.flushed + self.level
+        c.always("every proposal is counted once", dut.drafted == settled[: len(dut.drafted)])
+        c.reached("accepted", decided & (p.outcome == Outcome.ACCEPTED))
         c.reached("rejected with a proposal behind", decided & (p.outcome == Outcome.REJECTED) & (self.level > 1))
-        c.reached("all accepted, one alone", decided & alone & self.speculating)
+        c.reached("one alone after all accepted", decided & (p.outcome == Outcome.SAMPLED) & self.speculating)
 
-    def _fair(self) -> None:
-        """No stall lasts longer than `patience`: then something happens."""
-        m, c, dut, control = self.m, self.c, self.dut, self.control
-        for name, stalled in self.stalls:
-            waited = Signal(range(control.patience + 1), name=f"{name}_waited")
-            m.d.sync += waited.eq(Mux(stalled, waited + 1, 0))
-            c.assume(~stalled | (waited != control.patience))
-        since = Signal(range(control.limit + 1))
-        happens = dut.out.valid & dut.out.ready | dut.prompt.valid & dut.prompt.ready
-        m.d.sync += since.eq(Mux(happens, 0, since + 1))
-        c.always("something happens", since != control.limit)
+    def _streams(self) -> None:
+        """Contracts, on both sides."""
+        c, dut = self.c, self.dut
+        for name in ("out", "issue", "draft_issue"):
+            c.always_kept(name, getattr(dut, name))
+        for x, name in ((dut.sampled, "sampled"), (dut.proposed, "proposed")):
+            c.always_kept(name, x)
+        inside = self.target.full & ~self.target.gate.done
+        c.always("verify stands", ~c.past(inside, init=0) | (dut.verify == c.past(dut.verify)))
+
+    # Invariants, from which the rest follows -------------------------------------------------------------------------
+    def _control(self) -> None:
+        c, dut, n = self.c, self.dut, self.length
+        e, rounds, state = self.inside("e"), self.inside("rounds"), self.inside.register("fsm_state")
+        self.waiting = e.waiting
+        self.recorded, self.kept = self.inside("recorded", rounds), self.inside("kept", rounds)
+        c.always("state", (state <= FINISH) & (self.answering == (state == ANSWER)))
+        c.always("length", (state != FINISH) | (n == 0))
+        c.always("answers follow prompts", ~self.answering | (n != 0))
+        c.always("prompts have room", (state != PROMPT) | (n < self.control.context))
+        c.always("length of the text", (n <= self.control.context) & (e.length == n - self.waiting))
+        c.always("swallow", ~self.inside("swallow") | (state != PROMPT))
+        c.always("speculating", self.inside("speculating") == self.speculating)
+        c.always("waiting", ~self.waiting | self.answering & (self.recorded == 0))
+        c.always("rounds", (self.recorded == self.kept + self.level) & (self.recorded <= self.control.ahead))
+        c.always("rounds of answers", self.answering & self.speculating | (self.recorded == 0))
+        held = self.waiting & (self.watched == n - 1)
+        c.always("what waits", ~held | (dut.out.p.token == self.word))
+        issued = Mux(n + self.level > self.control.context, self.control.context, n + self.level)
+        self.issued = Mux(self.answering, Mux(self.waiting, n - 1, issued), n)
+
+    def _path(self, path: Path) -> None:
+        """Order, positions, and what is known of each token."""
+        c, dut, slots, name = self.c, self.dut, path.slots, path.name
+        gate = path.inside_gate
+        c.always(f"{name} count", path.count <= path.capacity)
+        c.always(f"{name} gate", ~gate("passing") & ~gate("dropping") & (gate("busy") == path.full))
+        c.always(f"{name} beat", gate.register("beat_index") == 0)
+        c.always(f"{name} inside is wanted", ~path.full | path.gate.tag.predict)
+        for i, slot in enumerate(slots):
+            which = f"{name} {i}"
+            c.always(f"{which} epoch", ~slot.valid | (slot.stale == (slot.tag.epoch != dut.epoch)))
+            younger = Const(0)
+            for j, other in enumerate(slots[i + 1 :], i + 1):
+                next_ = slot.valid & other.valid & ~younger
+                c.always(f"{which} order {j}", ~(slot.valid & other.valid) | ~other.stale | slot.stale)
+                follows = other.tag.position == slot.tag.position + 1
+                c.always(f"{which} position {j}", ~(next_ & ~slot.stale) | follows)
+                younger = younger | other.valid
+            c.always(f"{which} last", ~(slot.current & ~younger) | (slot.tag.position == self.issued - 1))
+
+    def _asked(self) -> None:
+        """Who is asked about what."""
+        c, dut, n = self.c, self.dut, self.length
+        at_target, at_draft = self.target.slots, self.draft.slots
+        running = self.answering & ~self.waiting
+        for i, slot in enumerate(at_target):
+            c.always(f"target {i} gone", ~slot.current | ~self.waiting)
+            wanted = self.answering & (slot.tag.position >= n - 1)
+            c.always(f"target {i} wanted", ~slot.current | (slot.tag.predict == wanted))
+        c.always("target is never at a stale token", ~self.target.full | ~self.target.ghost.stale)
+        wanted = count([slot.current & slot.tag.predict for slot in at_target])
+        c.always("target has what is not decided", ~running | (wanted == self.issued - n + 1))
+        asked = count([slot.current & slot.tag.predict for slot in at_draft])
+        room = (self.recorded < self.control.ahead) & (n + self.level <= self.control.context)
+        c.always("draft is at one proposal", asked == (running & self.speculating & room))
+        for i, slot in enumerate(at_draft):
+            c.always(f"draft {i} heard", ~slot.current | self.speculating)
+            at_end = slot.tag.position == n - 1 + self.level
+            c.always(f"draft {i} asked", ~(slot.current & slot.tag.predict) | at_end)
+            c.always(f"draft {i} ahead", ~(slot.current & self.recorded.any()) | (slot.tag.position >= n - 1 + self.level))
+            c.always(f"draft {i} fresh", ~(slot.valid & slot.stale) | (self.recorded == 0))
+        behind = (n == 0) | self.waiting & (dut.issue.p.tag.position >= n - 1)
+        for path in (self.target, self.draft):
+            c.always(f"{path.name} void is behind", ~(path.x.valid & path.stale) | behind)
+
+    def _words(self) -> None:
+        """The watched word, wherever it is: in the text, or proposed for it."""
+        c, dut, n = self.c, self.dut, self.length
+        intended: Value = self.word
+        for i, record in enumerate(self.records):
+            intended = Mux(self.watched == n + i, record.token, intended)
+        for i, record in enumerate(self.records):
+            valid, known = self.level > i, self.watched <= record.position
+            c.always(f"record {i} fresh", ~valid | ~record.ghost.stale)
+            c.always(f"record {i} position", ~valid | (record.position == n - 1 + i))
+            c.always(f"record {i} context", ~(valid & known) | (record.ghost.context == intended))
+        for path in (self.target, self.draft):
+            for i, slot in enumerate(path.slots[:-1]):
+                known = slot.current & (self.watched <= slot.tag.position)
+                c.always(f"{path.name} {i} context", ~known | (slot.context == intended))
+            last = path.slots[-1]
+            holds = last.current & (last.tag.position == self.watched)
+            c.always(f"{path.name} issued", ~holds | (path.x.p.token == intended))
+            heard = self.watched < self.issued - last.current
+            hears = self.speculating if path is self.draft else Const(1)
+            c.always(f"{path.name} memory", ~(heard & hears) | (path.memory == intended))
+
+    def _progress(self) -> None:
+        pass

@@ -48,6 +48,7 @@ class TokenMonitor(Monitor):
         while True:
             if pause := next(self._stall):
                 self._set_ready(0)
+                await RisingEdge(self.clk)
                 while not self.valid.value:
                     await RisingEdge(self.clk)
                 for _ in range(pause):
