@@ -22,7 +22,6 @@ from .verifier import Verifier
 DRAFT = "draft_"
 """What the names of the draft's modules begin with."""
 SETTINGS = ("limit", "temperature", "seed", "speculate")
-COUNTERS = ("drafted", "accepted", "rejected", "flushed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ class Chip:
         """The top module, ports as in `Sequencer`."""
         sequencer = self.blocks.kinds["sequencer"]
         ports = sequencer.signature.members
-        names = ("prompt", *SETTINGS, "out", "clocks", *COUNTERS)
+        names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
         netlist = Netlist(
             "chip", self._purpose(), wiring.Signature({name: ports[name] for name in names if name in ports})
         )

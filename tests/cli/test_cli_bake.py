@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hc1gen.backend import bake as backend
 
 FIELDS = {
     "out", "checkpoint", "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits",
-    "embedding_bits", "context", "lanes", "kv_heads_per_clock", "kinds", "files", "lines", "bytes",
+    "embedding_bits", "context", "lanes", "kv_heads_per_clock", "kinds", "draft", "files", "lines", "bytes",
     "calibration_tokens", "seconds", "peak_memory_bytes",
 }  # fmt: skip
 KIND = {"kind", "tiles", "rows", "columns", "weights", "zero_weights", "full_adders", "accumulator_flip_flops"}
@@ -61,7 +62,7 @@ def test_for_people(tmp_path, monkeypatch):
     assert done.code == 0
     for word in ("gate_up", "KV cache", "3,072 bits", "MiB", f"rtl_out/{SMALL.name}"):
         assert word in done.stdout
-    assert done.stderr.splitlines() == ["calibrating ...", "writing Verilog ..."]
+    assert done.stderr.splitlines() == [f"calibrating {SMALL.name} ...", "writing Verilog ..."]
     assert backend.is_baked(tmp_path / "rtl_out" / SMALL.name)
 
 
@@ -84,6 +85,71 @@ def test_options_reach_the_chip(tmp_path, chip):
     assert (manifest["context"], manifest["lanes"]) == (9, 3)
     assert (manifest["numeric_config"]["kv_bits"], manifest["numeric_config"]["act_bits"]) == (7, 6)
     assert manifest["formats"] != json.loads((chip / "manifest.json").read_text())["formats"]
+
+
+# With a draft --------------------------------------------------------------------------------------------------------
+def test_bakes_with_a_draft(tmp_path, draft, chip):
+    out = tmp_path / "out"
+    fields = hc1gen("bake", SMALL, "--draft", draft, "--ahead", 3, "-o", out, *QUICK, "--json").fields
+    manifest = json.loads((out / "manifest.json").read_text())
+    plain = json.loads((chip / "manifest.json").read_text())
+    assert plain["draft"] is None and manifest["tiles"] == plain["tiles"]
+    assert (manifest["draft"]["ahead"], manifest["draft"]["model"]["layers"]) == (3, 1)
+    assert fields["draft"]["checkpoint"] == manifest["draft"]["checkpoint"]
+    assert fields["draft"]["weights"] == 2 * 20 * 20 + 2 * 4 * 20 + 3 * 28 * 20 + 37 * 20
+    written = files(out)
+    assert {"model.safetensors", "draft.safetensors", "rtl/draft.v", "rtl/draft_layer0.v", "rtl/target.v"} <= set(
+        written
+    )
+    again = tmp_path / "again"
+    assert hc1gen("bake", SMALL, "--draft", draft, "--ahead", 3, "-o", again, *QUICK).code == 0
+    assert files(again) == written
+
+
+def draft_with(draft: Path, folder: Path, **changes: object) -> Path:
+    """The draft with another config."""
+    shutil.copytree(draft, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
+
+
+def test_refuses_a_draft_with_another_tokenizer(tmp_path, draft):
+    other = draft_with(draft, tmp_path / "draft")
+    vocabulary = json.loads((other / "tokenizer.json").read_text())
+    tokens = vocabulary["model"]["vocab"]
+    names = {token: name for name, token in tokens.items()}
+    tokens[names[7]], tokens[names[9]] = 9, 7
+    (other / "tokenizer.json").write_text(json.dumps(vocabulary))
+    message = refused("bake", SMALL, "--draft", other, "-o", tmp_path / "out", *QUICK)
+    assert f"token 7 is {names[7]!r}, the draft's {names[9]!r}" in message and "tokenizer.json" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_refuses_a_draft_with_other_ends(tmp_path, draft):
+    other = draft_with(draft, tmp_path / "draft", eos_token_id=5)
+    assert "EOS is" in refused("bake", SMALL, "--draft", other, "-o", tmp_path / "out", *QUICK)
+
+
+def test_refuses_a_draft_with_another_vocabulary(tmp_path):
+    message = refused("bake", SMALL, "--draft", VECTORS / "mha-tied-f32", "-o", tmp_path / "out", *QUICK)
+    assert "the draft's tokenizer differs" in message and "vocabulary size is 37, the draft's" in message
+
+
+def test_refuses_to_run_ahead_of_the_context(tmp_path, draft):
+    message = refused("bake", SMALL, "--draft", draft, "--ahead", 16, "-o", tmp_path / "out", *QUICK)
+    assert "ahead" in message and "1..15" in message
+    assert "no such" in refused("bake", SMALL, "--draft", tmp_path / "none", "-o", tmp_path / "out", *QUICK)
+    assert "--draft" in refused("bake", SMALL, "--ahead", 3, "-o", tmp_path / "out", *QUICK)
+
+
+def test_context_is_one_that_both_have(tmp_path, draft):
+    short = draft_with(draft, tmp_path / "draft", max_position_embeddings=12)
+    quick = [option for option in QUICK if option not in ("--context", 16)]
+    fields = hc1gen("bake", SMALL, "--draft", short, "-o", tmp_path / "out", *quick, "--json").fields
+    assert fields["context"] == fields["draft"]["context"] == 12
+    message = refused("bake", SMALL, "--draft", short, "-o", tmp_path / "out", *QUICK)
+    assert "draft" in message and "1..12" in message
 
 
 # Whole or not at all -------------------------------------------------------------------------------------------------

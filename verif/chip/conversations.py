@@ -86,7 +86,8 @@ def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
 
             def note(layer: int, x: np.ndarray, start: int = start, epoch: int = epoch, prompt: int = prompt) -> None:
                 for position, vector in enumerate(x, start):
-                    tag = tag_word(plan, position, epoch, position >= prompt - 1)
+                    # on a chip with a draft, only speculation moves the epoch
+                    tag = tag_word(plan, position, 0 if design.ahead else epoch, position >= prompt - 1)
                     words[names[layer]] += vector_words(plan, vector, tag)
 
             logits = session.forward(np.array(chunk), note)[-1]

@@ -150,9 +150,8 @@ PROOFS = {
             "clocks": Break(Multiplier.elaborate, "digits_left == 1", "digits_left == 2", "done"),
             "digit": Break(Multiplier.elaborate, "Cat(digits[DIGIT_BITS:], total)", "Cat(digits[1:], total)", "digit"),
         },
-        reach=12,
     ),
-    "multiplier_weight": Proof(partial(multiplier, E_BITS, SUM_BITS), "prove", 2, {"carry": CARRY_LOST}, reach=12),
+    "multiplier_weight": Proof(partial(multiplier, E_BITS, SUM_BITS), "prove", 2, {"carry": CARRY_LOST}),
     "multiplier_small": Proof(partial(products, DIGIT_BITS + 2, 4), "prove", 6, {"carry": CARRY_LOST}),
     "digit_times": Proof(digits_times, "bmc", 2),
     "accept": Proof(
@@ -167,7 +166,6 @@ PROOFS = {
                 Accept.elaborate, "[self.random_bits :]", "[self.random_bits - 1 :]", "p_not_below_q_is_accepted"
             ),
         },
-        reach=12,
         cut="t:$mul",
     ),
     "accept_small": Proof(

@@ -50,8 +50,8 @@ class Claims:
     All of it is about the clocks after the reset.
     """
 
-    def __init__(self, m: Module):
-        self.m = m
+    def __init__(self, m: Module, only: str = ""):
+        self.m, self._only = m, only
         domain = ClockDomain("sync")
         self.reset, self._after = domain.rst, Signal(name="after_reset")
         self.ports: list[Signal] = [domain.clk]
@@ -99,6 +99,8 @@ class Claims:
         name = name.replace(" ", "_")
         assert name not in self.names, f"two claims {name}"
         self.names.add(name)
+        if self._only not in ("", name):
+            return
         holds = ~self.reset & Value.cast(holds).bool() if kind is Cover else self.reset | Value.cast(holds).bool()
         self.m.d.comb += kind(holds, name)
 
@@ -196,8 +198,8 @@ class Proof:
     """What is proved: the claims of `design`.
 
     mode: `prove`, by induction over `depth` clocks: for ever; `bmc`: for `depth` clocks from the reset; `cover`: the
-    witnesses are reached within `depth` clocks. breaks: edits that must refute it, within `reach` clocks if `depth` is
-    not enough. sources: Verilog of modules that the design instantiates, by name.
+    witnesses are reached within `depth` clocks. breaks: edits, each of which refutes its claim within `reach` clocks
+    from the reset. sources: Verilog of modules that the design instantiates, by name. only: the one claim to prove.
     cut: yosys's selection of cells whose outputs the solver chooses as it likes, as far as the assumptions let it.
     """
 
@@ -205,14 +207,15 @@ class Proof:
     mode: str
     depth: int
     breaks: Mapping[str, Break] = field(default_factory=dict)
-    reach: int = 0
+    reach: int = 12
     sources: Mapping[str, str] = field(default_factory=dict)
     cut: str = ""
+    only: str = ""
 
     def refuted(self, kind: str, name: str) -> None:
-        """Raise `Refuted` as it should, of the RTL with the edit `kind`."""
+        """Raise `Refuted`, as the RTL with the edit `kind` should make it: of no more than the claim that it breaks."""
         with self.breaks[kind].applied():
-            replace(self, depth=max(self.depth, self.reach)).run(name)
+            replace(self, mode="bmc", depth=self.reach, only=self.breaks[kind].claim).run(name)
 
     def run(self, name: str) -> None:
         """Raise `Refuted` or `Unproved` unless it holds."""
@@ -238,8 +241,9 @@ class Proof:
 
     def _text(self) -> str:
         m = Module()
-        claims = Claims(m)
+        claims = Claims(m, self.only)
         self.design(m, claims)
+        assert not self.only or self.only in claims.names, f"no claim {self.only}"
         text = rtlil.convert(m, name=TOP, ports=claims.ports, emit_src=True)
         text = re.sub(r"cell \\(\$(?:initstate|anyconst)) ", r"cell \1 ", text)
         return re.sub(r'cell \$check \$\d+(\s+(?:parameter [^\n]*\n\s*)*?parameter \\FORMAT "([^"\s]+)")', r"cell $check \\claim:\2\1", text)

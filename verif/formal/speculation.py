@@ -150,7 +150,7 @@ class _Proof:
         self.plan = make_plan(1, 1, control.vocab, context=control.context, residual_bits=self.ghost.size)
         self.dut = dut = Sequencer(self.plan, control.eos, control.ahead)
         self.inside = c.place("dut", dut, free=False)
-        self.stalls: list[tuple[str, Value]] = []
+        self.stalls: dict[str, Value] = {}
         c.ports += [dut.limit, dut.temperature, dut.seed, dut.speculate, Value.cast(dut.prompt.payload)]
         self.watched = c.constant(self.plan.position_bits, "watched")
         self._text()
@@ -173,7 +173,7 @@ class _Proof:
         free, go, was = self.c.free(1, f"{name}_free"), Signal(name=name), Signal(name=f"{name}_was")
         self.m.d.comb += go.eq(can & (free | was))
         self.m.d.sync += was.eq(go & ~taken)
-        self.stalls.append((name, can & ~go))
+        self.stalls[name] = can & ~go
         return go
 
     # What is round the sequencer -------------------------------------------------------------------------------------
@@ -281,91 +281,175 @@ class _Proof:
 
     # Invariants, from which the rest follows -------------------------------------------------------------------------
     def _control(self) -> None:
-        c, dut, n = self.c, self.dut, self.length
+        dut, n, holds = self.dut, self.length, self.c.always
         e, rounds, state = self.inside("e"), self.inside("rounds"), self.inside.register("fsm_state")
         self.waiting = e.waiting
         self.recorded, self.kept = self.inside("recorded", rounds), self.inside("kept", rounds)
-        c.always("state", (state <= FINISH) & (self.answering == (state == ANSWER)))
-        c.always("length", (state != FINISH) | (n == 0))
-        c.always("answers follow prompts", ~self.answering | (n != 0))
-        c.always("prompts have room", (state != PROMPT) | (n < self.control.context))
-        c.always("length of the text", (n <= self.control.context) & (e.length == n - self.waiting))
-        c.always("swallow", ~self.inside("swallow") | (state != PROMPT))
-        c.always("speculating", self.inside("speculating") == self.speculating)
-        c.always("waiting", ~self.waiting | self.answering & (self.recorded == 0))
-        c.always("rounds", (self.recorded == self.kept + self.level) & (self.recorded <= self.control.ahead))
-        c.always("rounds of answers", self.answering & self.speculating | (self.recorded == 0))
+        holds("state", (state <= FINISH) & (self.answering == (state == ANSWER)))
+        holds("length", (state != FINISH) | (n == 0))
+        holds("answers follow prompts", ~self.answering | (n != 0))
+        holds("prompts have room", (state != PROMPT) | (n < self.control.context))
+        holds("length of the text", (n <= self.control.context) & (e.length == n - self.waiting))
+        holds("swallow", ~self.inside("swallow") | (state != PROMPT))
+        holds("speculating", self.inside("speculating") == self.speculating)
+        holds("waiting", ~self.waiting | self.answering & (self.recorded == 0))
+        holds("rounds", (self.recorded == self.kept + self.level) & (self.recorded <= self.control.ahead))
+        holds("rounds of answers", self.answering & self.speculating | (self.recorded == 0))
         held = self.waiting & (self.watched == n - 1)
-        c.always("what waits", ~held | (dut.out.p.token == self.word))
+        holds("what waits", ~held | (dut.out.p.token == self.word))
         issued = Mux(n + self.level > self.control.context, self.control.context, n + self.level)
         self.issued = Mux(self.answering, Mux(self.waiting, n - 1, issued), n)
 
     def _path(self, path: Path) -> None:
         """Order, positions, and what is known of each token."""
-        c, dut, slots, name = self.c, self.dut, path.slots, path.name
+        dut, slots, name, holds = self.dut, path.slots, path.name, self.c.always
         gate = path.inside_gate
-        c.always(f"{name} count", path.count <= path.capacity)
-        c.always(f"{name} gate", ~gate("passing") & ~gate("dropping") & (gate("busy") == path.full))
-        c.always(f"{name} beat", gate.register("beat_index") == 0)
-        c.always(f"{name} inside is wanted", ~path.full | path.gate.tag.predict)
+        holds(f"{name} count", path.count <= path.capacity)
+        holds(f"{name} gate", ~gate("passing") & ~gate("dropping") & (gate("busy") == path.full))
+        holds(f"{name} beat", gate.register("beat_index") == 0)
+        holds(f"{name} inside is wanted", ~path.full | path.gate.tag.predict)
         for i, slot in enumerate(slots):
             which = f"{name} {i}"
-            c.always(f"{which} epoch", ~slot.valid | (slot.stale == (slot.tag.epoch != dut.epoch)))
+            holds(f"{which} epoch", ~slot.valid | (slot.stale == (slot.tag.epoch != dut.epoch)))
             younger = Const(0)
             for j, other in enumerate(slots[i + 1 :], i + 1):
                 next_ = slot.valid & other.valid & ~younger
-                c.always(f"{which} order {j}", ~(slot.valid & other.valid) | ~other.stale | slot.stale)
+                holds(f"{which} order {j}", ~(slot.valid & other.valid) | ~other.stale | slot.stale)
                 follows = other.tag.position == slot.tag.position + 1
-                c.always(f"{which} position {j}", ~(next_ & ~slot.stale) | follows)
+                holds(f"{which} position {j}", ~(next_ & ~slot.stale) | follows)
                 younger = younger | other.valid
-            c.always(f"{which} last", ~(slot.current & ~younger) | (slot.tag.position == self.issued - 1))
+            holds(f"{which} last", ~(slot.current & ~younger) | (slot.tag.position == self.issued - 1))
 
     def _asked(self) -> None:
         """Who is asked about what."""
-        c, dut, n = self.c, self.dut, self.length
+        dut, n, holds = self.dut, self.length, self.c.always
         at_target, at_draft = self.target.slots, self.draft.slots
         running = self.answering & ~self.waiting
         for i, slot in enumerate(at_target):
-            c.always(f"target {i} gone", ~slot.current | ~self.waiting)
+            holds(f"target {i} gone", ~slot.current | ~self.waiting)
             wanted = self.answering & (slot.tag.position >= n - 1)
-            c.always(f"target {i} wanted", ~slot.current | (slot.tag.predict == wanted))
-        c.always("target is never at a stale token", ~self.target.full | ~self.target.ghost.stale)
+            holds(f"target {i} wanted", ~slot.current | (slot.tag.predict == wanted))
+        holds("target is never at a stale token", ~self.target.full | ~self.target.ghost.stale)
         wanted = count([slot.current & slot.tag.predict for slot in at_target])
-        c.always("target has what is not decided", ~running | (wanted == self.issued - n + 1))
+        holds("target has what is not decided", ~running | (wanted == self.issued - n + 1))
         asked = count([slot.current & slot.tag.predict for slot in at_draft])
         room = (self.recorded < self.control.ahead) & (n + self.level <= self.control.context)
-        c.always("draft is at one proposal", asked == (running & self.speculating & room))
+        holds("draft is at one proposal", asked == (running & self.speculating & room))
         for i, slot in enumerate(at_draft):
-            c.always(f"draft {i} heard", ~slot.current | self.speculating)
+            holds(f"draft {i} heard", ~slot.current | self.speculating)
             at_end = slot.tag.position == n - 1 + self.level
-            c.always(f"draft {i} asked", ~(slot.current & slot.tag.predict) | at_end)
-            c.always(f"draft {i} ahead", ~(slot.current & self.recorded.any()) | (slot.tag.position >= n - 1 + self.level))
-            c.always(f"draft {i} fresh", ~(slot.valid & slot.stale) | (self.recorded == 0))
+            holds(f"draft {i} asked", ~(slot.current & slot.tag.predict) | at_end)
+            holds(f"draft {i} ahead", ~(slot.current & self.recorded.any()) | (slot.tag.position >= n - 1 + self.level))
+            holds(f"draft {i} fresh", ~(slot.valid & slot.stale) | (self.recorded == 0))
         behind = (n == 0) | self.waiting & (dut.issue.p.tag.position >= n - 1)
         for path in (self.target, self.draft):
-            c.always(f"{path.name} void is behind", ~(path.x.valid & path.stale) | behind)
+            holds(f"{path.name} void is behind", ~(path.x.valid & path.stale) | behind)
 
     def _words(self) -> None:
         """The watched word, wherever it is: in the text, or proposed for it."""
-        c, dut, n = self.c, self.dut, self.length
+        dut, n, holds = self.dut, self.length, self.c.always
         intended: Value = self.word
         for i, record in enumerate(self.records):
             intended = Mux(self.watched == n + i, record.token, intended)
         for i, record in enumerate(self.records):
             valid, known = self.level > i, self.watched <= record.position
-            c.always(f"record {i} fresh", ~valid | ~record.ghost.stale)
-            c.always(f"record {i} position", ~valid | (record.position == n - 1 + i))
-            c.always(f"record {i} context", ~(valid & known) | (record.ghost.context == intended))
+            holds(f"record {i} fresh", ~valid | ~record.ghost.stale)
+            holds(f"record {i} position", ~valid | (record.position == n - 1 + i))
+            holds(f"record {i} context", ~(valid & known) | (record.ghost.context == intended))
         for path in (self.target, self.draft):
             for i, slot in enumerate(path.slots[:-1]):
                 known = slot.current & (self.watched <= slot.tag.position)
-                c.always(f"{path.name} {i} context", ~known | (slot.context == intended))
+                holds(f"{path.name} {i} context", ~known | (slot.context == intended))
             last = path.slots[-1]
-            holds = last.current & (last.tag.position == self.watched)
-            c.always(f"{path.name} issued", ~holds | (path.x.p.token == intended))
+            there = last.current & (last.tag.position == self.watched)
+            holds(f"{path.name} issued", ~there | (path.x.p.token == intended))
             heard = self.watched < self.issued - last.current
             hears = self.speculating if path is self.draft else Const(1)
-            c.always(f"{path.name} memory", ~(heard & hears) | (path.memory == intended))
+            holds(f"{path.name} memory", ~(heard & hears) | (path.memory == intended))
 
     def _progress(self) -> None:
-        pass
+        """Something happens, that is a token of a prompt is taken or one is decided, after finitely many moves.
+
+        `rank` bounds their number. Every move but one that happens lowers it. In every clock there is a move that the
+        solver can only put off, or that comes by itself; and it can be made until the rank falls or something happens.
+        """
+        m, c, dut, control = self.m, self.c, self.dut, self.control
+        state, swallow = self.inside.register("fsm_state"), self.inside("swallow")
+        happens = self.decided | dut.prompt.valid & dut.prompt.ready
+        token = 7  # more than both pipelines hold of a token that was issued just now
+        moves: dict[str, Value] = {"listens": dut.out.valid}
+        rank = dut.out.valid + (state == FINISH) + self.waiting * token + (control.ahead - self.recorded) * token
+        for path in (self.target, self.draft):
+            inside, *fifo, issued = path.slots
+            weights = [1, *[2] * len(fifo), 3]
+            rank = rank + sum((s.valid * weight for s, weight in zip(path.slots, weights, strict=True)), Const(0))
+            moves[f"{path.name}_takes"] = issued.valid & (path.count != path.capacity)
+            moves[f"{path.name}_moves"] = (path.count != 0) & path.gate.x.ready
+        empty = ~dut.issue.valid & ~dut.draft_issue.valid
+        stale = self.draft.ghost.stale
+        moves["draft_chooses"] = self.draft.full & (stale | empty & ~self.waiting)
+        moves["target_chooses"] = self.target.full & (~dut.verify | (self.level != 0)) & ~dut.out.valid & ~self.waiting
+        moves["prompt_comes"] = (state == PROMPT) & empty | swallow
+        itself = self.waiting & empty | (state == FINISH) & ~dut.out.valid & ~swallow
+
+        now = Signal(range(self.most + 1), name="rank")
+        m.d.comb += now.eq(rank)
+        falls, happened = now < c.past(now), c.past(happens) | ~self.c.past(Const(1), init=0)
+        c.always("rank is bounded", rank <= self.most)
+        c.always("rank does not rise", happened | (now <= c.past(now)))
+        c.always("there is a move", itself | Cat(moves.values()).any())
+        c.always("what comes by itself", ~c.past(itself, init=0) | happened | falls)
+        for name, can in moves.items():
+            stalled = self.stalls[name]
+            c.always(f"{name} if not stalled", ~c.past(can & ~stalled, init=0) | happened | falls)
+            c.always(f"{name} later", ~c.past(can & stalled, init=0) | happened | falls | can)
+
+    @property
+    def most(self) -> int:
+        """The largest rank."""
+        control = self.control
+        return 2 + 7 * (control.ahead + 1) + sum(4 + 2 * capacity for capacity in control.capacity)
+
+
+BREAKS = {
+    "epoch_kept": Break(
+        Sequencer._speculate,
+        "e.void.eq(speculating & (e.decided & e.last | rejected)),\n        self.flush.eq(e.void),",
+        "e.void.eq(speculating & e.decided & e.last), self.flush.eq(e.void | rejected),",
+        "no_stale_token_is_decided",
+    ),
+    "not_flushed": Break(
+        Sequencer._speculate, "self.flush.eq(e.void)", "self.flush.eq(e.decided & e.last)", "no_stale_proposal_is_decided"
+    ),
+    "stale_proposal_taken": Break(
+        Sequencer._take_proposal, "self.proposed.valid & ~stale & free", "self.proposed.valid & free",
+        "no_stale_proposal_is_recorded",
+    ),
+    "issued_to_one_alone": Break(Issue.elaborate, ".all()", ".any()", "issue_payload_stands"),
+    "asked_too_often": Break(
+        Rounds.elaborate, "recorded != self.ahead - 1", "recorded != self.ahead", "queue_does_not_overflow"
+    ),
+    "popped_always": Break(
+        Sequencer._speculate, "self.pop.eq(e.accepted)", "self.pop.eq(e.decided)", "queue_is_not_popped_empty"
+    ),
+    "flush_miscounted": Break(
+        Rounds.elaborate, "(recorded - kept - ~alone)", "(recorded - kept)", "every_proposal_is_counted_once"
+    ),
+    "accepted_issued_again": Break(
+        Sequencer._issue_decided, "more & ~e.accepted)", "more)", "target_holds_the_text"
+    ),
+    "decision_waits_for_issue": Break(
+        Sequencer._take_decision, "~self.out.valid & ~e.waiting", "~self.out.valid & ~self.issue.valid & ~e.waiting",
+        "target_chooses_if_not_stalled",
+    ),
+    "epoch_ignored": Break(
+        HeadGate.elaborate, "self.x.p.tag.predict & (self.x.p.tag.epoch == self.epoch)", "self.x.p.tag.predict",
+        "verify_stands",
+    ),
+}  # fmt: skip
+PROOFS = {
+    "speculation": Proof(Control(), "prove", 1, BREAKS, reach=14),
+    "speculation_narrow": Proof(Control(context=5, vocab=2, eos=(1,), ahead=3, capacity=(1, 2)), "prove", 1),
+    "speculation_shallow": Proof(Control(context=3, vocab=2, eos=(), ahead=1, capacity=(1, 1)), "prove", 1),
+    "speculation_seen": Proof(Control(), "cover", 14),
+}

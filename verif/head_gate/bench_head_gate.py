@@ -38,6 +38,7 @@ class World:
         """Watch and move for ever."""
         fate: bool | None = None  # of the vector on `x`: passes or is swallowed
         beat, inside, stay = 0, None, 0
+        owed: int | None = None  # what `position` is to say
         while True:
             await RisingEdge(self.dut.clk)
             valid, taken = bool(self.dut.x__valid.value), bool(self.dut.x__valid.value and self.dut.x__ready.value)
@@ -51,6 +52,7 @@ class World:
             elif valid and fate and not beat and not wanted:
                 self.seen.add("offered in its epoch")
             self._check(valid, taken, fate, tag)
+            owed = self._check_position(owed)
             if not free:
                 assert int(self.dut.tag.value) == inside, "tag changes while its token is inside"
                 stay -= 1
@@ -60,11 +62,12 @@ class World:
                 beat = (beat + 1) % CASE.beats
                 if beat == 0:
                     self.seen.add("stale" if tag >> POSITION_BITS + EPOCH_BITS and not fate else f"passes {fate}")
-                    inside, stay = (tag, self.rng.choice(STAYS)) if fate else (inside, stay)
+                    if fate:
+                        inside, stay, owed = tag, self.rng.choice(STAYS), tag & (1 << CASE.position_bits) - 1
                     fate = None
             if inside is not None and self.dut.done.value:
                 inside = None
-            self._move(inside is not None and stay <= 0)
+            self._move(inside is not None and owed is None and stay <= 0)
 
     def _check(self, valid: bool, taken: bool, fate: bool | None, tag: int) -> None:
         """In this clock, what the gate does is what this vector's fate asks for."""
@@ -74,6 +77,14 @@ class World:
             assert taken == (fate is False or (fate is True and ready)), f"taken {taken}, fate {fate}, ready {ready}"
         if inner:
             assert self.dut.inner__payload.value == int(self.dut.x__payload.value) & (1 << LANE_BITS) - 1, hex(tag)
+
+    def _check_position(self, owed: int | None) -> int | None:
+        """The position of each token that passed, from the clock after its last beat until taken."""
+        dut = self.dut
+        assert bool(dut.position__valid.value) == (owed is not None), f"position valid, owed {owed}"
+        if owed is not None:
+            assert dut.position__payload.value == owed
+        return None if owed is not None and dut.position__ready.value else owed
 
     def _move(self, finished: bool) -> None:
         """Choose `done` and the epoch for the next clock."""
@@ -95,6 +106,7 @@ async def vectors(dut: Any, pattern: str) -> None:
         world = World(dut, pattern)
         bench.drive("x", CASE.words)
         bench.expect("inner", None)
+        bench.expect("position", None)
         bench.drivers.append(world)
         if interrupted:
             await bench.interrupt(29)

@@ -47,9 +47,9 @@ class Source:
 
     def vectors(self) -> list[Vector]:
         """Every kind with every temperature, in any order."""
-        kinds = [self.alone, self.asked, self.perfect, self.apart, self.near, self.flat]
+        kinds = [self.alone, self.asked, self.perfect, self.apart, self.near, self.flat, self.sure]
         found = [kind(t) for kind in kinds for t in (0, 0, *TEMPERATURES)]
-        found += [kind(1 << 12) for kind in (self.asked, self.near, self.asked, self.near, self.alone) * 3]
+        found += [kind(1 << 12) for kind in (self.asked, self.near, self.sure, self.near, self.alone) * 3]
         return [found[i] for i in self.rng.permutation(len(found))]
 
     def alone(self, temperature: int) -> Vector:
@@ -78,10 +78,18 @@ class Source:
         return self._drafted(p, q, temperature, test=0)
 
     def flat(self, temperature: int) -> Vector:
-        """All tokens alike, which makes sums the largest, but for a draft that is sure."""
+        """All tokens alike, which makes their sum the largest, and a draft that is sure."""
         q = np.full(self.vocab, self.low)
         q[self.rng.integers(self.vocab)] = self.high
         return self._drafted(np.full(self.vocab, self.high), q, temperature)
+
+    def sure(self, temperature: int) -> Vector:
+        """A target sure of two tokens, and a draft of all the others, which makes single weights the largest."""
+        first, second = self.rng.permutation(self.vocab)[:2]
+        p, q = np.full(self.vocab, self.low), np.full(self.vocab, self.high)
+        p[first], p[second] = self.high, self.high - 16
+        q[[first, second]] = self.low
+        return self._drafted(p, q, temperature)
 
     def _drafted(self, p: np.ndarray, q: np.ndarray, temperature: int, test: int | None = None) -> Vector:
         numbers = self._random()
