@@ -12,6 +12,8 @@ import click
 import lanes
 import large
 import numeric
+import sampling
+import speculation
 import speed
 
 from hc1gen.cli.options import PATH, json_option
@@ -20,10 +22,15 @@ from hc1gen.errors import CheckFailed
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-MODULES = {"numeric": numeric, "large": large, "speed": speed, "lanes": lanes}
-QUICK = {"numeric": ["--no-steps"], "large": [], "speed": []}
+MODULES = {
+    "numeric": numeric, "sampling": sampling, "large": large, "speed": speed, "speculation": speculation,
+    "lanes": lanes,
+}  # fmt: skip
+QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""
-FULL = {"numeric": ["--write"], "large": [], "speed": [], "lanes": []}
+FULL = {"numeric": ["--write"], "sampling": [], "large": [], "speed": [], "speculation": [], "lanes": []}
+ON_DESIGN = ("speed", "speculation")
+"""Benchmarks that simulate a baked chip."""
 
 
 def run(name: str, arguments: list[str]) -> Fields:
@@ -72,13 +79,13 @@ def markdown(results: dict[str, Fields]) -> str:
 def main(design: Path | None, only: tuple[str, ...], full: bool, output: Output) -> None:
     """Run the quick benchmarks, or all with --full, and write results.md and results.json.
 
-    DESIGN: a baked chip for `speed` to simulate. Figures of benchmarks that are not run are kept.
+    DESIGN: a baked chip for `speed` and `speculation` to simulate. Figures of benchmarks that are not run are kept.
     """
     chosen = FULL if full else QUICK
     results = load()
     for name in only or chosen:
         with output.progress(f"benchmark {name}"):
-            extra = [str(design)] if name == "speed" and design else []
+            extra = [str(design)] if name in ON_DESIGN and design else []
             results[name] = run(name, [*chosen.get(name, []), *extra])
         store(results)
     for name in only or chosen:
