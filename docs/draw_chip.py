@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 WIDTH, ROW = 1180, 46
+TARGET_ROW, DRAFT_ROW, LAYER_TOP = 66, 138, 244
+"""Where the rows of blocks and the picture of a layer begin."""
 CHIP, LAYER = "#e8eef7", "#f7f2e8"
 WEIGHTS, MEMORY, LOGIC = "#f2b84b", "#8fbf8f", "#b9cbe6"
 
@@ -35,24 +37,56 @@ def chain(y: int, blocks: list[tuple[int, str, str, str]], x: int, gap: int = 16
     return drawn, x - gap
 
 
-def pipeline(manifest: dict) -> list[str]:
-    """The top row: tokens in, layers, tokens out, and the way back."""
-    weights = {t["module"]: t["weights"] for t in manifest["tiles"]}
-    layers = manifest["model"]["layers"]
-    per_layer = sum(w for name, w in weights.items() if name.startswith("layer0_"))
-    blocks = [(100, "sequencer", LOGIC, "tokens, epochs"), (100, "embedding", WEIGHTS, "hardwired rows")]
-    shown = min(layers, 5)
-    blocks += [(92, f"layer {i}", LAYER, f"{per_layer:,} weights") for i in range(shown - 1)]
-    blocks += [(92, f"layer {layers - 1}", LAYER, f"{per_layer:,} weights")]
-    blocks += [
-        (84, "norm", LOGIC, ""),
-        (110, "LM head", WEIGHTS, f"{weights['head']:,} weights"),
-        (84, "argmax", LOGIC, ""),
+def stages(manifest: dict, chooser: str) -> list[tuple[int, str, str, str]]:
+    """Blocks of a model, and what chooses tokens from its logits."""
+    kinds, layers = manifest["kinds"], manifest["model"]["layers"]
+    weights = {kind: sum(t["weights"] for t in manifest["tiles"] if t["module"].endswith(kind)) for kind in kinds}
+    per_layer = (sum(weights.values()) - weights["head"]) // layers
+    shown = [*range(min(layers, 5) - 1), layers - 1]
+    return [
+        (84, "embedding", WEIGHTS, "hardwired"),
+        *((92, f"layer {i}", LAYER, f"{per_layer:,} weights") for i in shown),
+        (56, "norm", LOGIC, ""),
+        (104, "LM head", WEIGHTS, f"{weights['head']:,} weights"),
+        (84, chooser, LOGIC, "2ˣ, Σ, scan"),
     ]
-    drawn, end = chain(60, blocks, 40)
-    drawn.append(arrow((end - 42, 60 + ROW), (end - 42, 132), (90, 132), (90, 60 + ROW + 2)))
-    drawn.append(f'<text x="{WIDTH // 2}" y="127" text-anchor="middle" class="small">next token</text>')
-    drawn.append(arrow((90, 24), (90, 58)) + '<text x="98" y="40" class="small">prompt in, tokens out</text>')
+
+
+def pipeline(manifest: dict) -> list[str]:
+    """The sequencer, and behind it the target and the draft, with the way back."""
+    draft = manifest["draft"]
+    bottom = DRAFT_ROW if draft else TARGET_ROW
+    drawn, end = chain(TARGET_ROW, stages(manifest, "verifier" if draft else "sampler"), 170, 12)
+    drawn.append(f'<text x="170" y="{TARGET_ROW - 8}" class="small">target</text>')
+    if draft:
+        queue = (132, "draft queue", MEMORY, f"{draft['ahead']} distributions")
+        row, last = chain(DRAFT_ROW, [*stages(draft, "sampler"), queue], 170, 12)
+        drawn += [*row, f'<text x="170" y="{DRAFT_ROW - 8}" class="small">draft</text>']
+        drawn.append(arrow((158, DRAFT_ROW + ROW // 2), (168, DRAFT_ROW + ROW // 2)))
+        middle = end - 30
+        drawn.append(
+            arrow((last, DRAFT_ROW + ROW // 2), (middle, DRAFT_ROW + ROW // 2), (middle, TARGET_ROW + ROW + 2))
+        )
+        tap = last - 132 - 12 - 42
+        drawn.append(
+            arrow((tap, DRAFT_ROW + ROW), (tap, bottom + ROW + 18), (112, bottom + ROW + 18), (112, bottom + ROW + 2))
+        )
+        drawn.append(
+            f'<text x="{tap - 12}" y="{bottom + ROW + 13}" text-anchor="end" class="small">proposed token</text>'
+        )
+    height = bottom + ROW - TARGET_ROW
+    drawn.append(f'<rect x="40" y="{TARGET_ROW}" width="118" height="{height}" rx="5" fill="{LOGIC}" stroke="#445"/>')
+    for line, (text, kind) in enumerate((("sequencer", ""), ("positions, epochs,", "small"), ("flush", "small"))):
+        drawn.append(
+            f'<text x="99" y="{TARGET_ROW + 20 + 16 * line}" text-anchor="middle" class="{kind}">{text}</text>'
+        )
+    drawn.append(arrow((158, TARGET_ROW + ROW // 2), (168, TARGET_ROW + ROW // 2)))
+    low = bottom + ROW + 32
+    drawn.append(arrow((end - 8, TARGET_ROW + ROW), (end - 8, low), (76, low), (76, bottom + ROW + 2)))
+    drawn.append(f'<text x="{end - 20}" y="{low - 5}" text-anchor="end" class="small">decided token</text>')
+    drawn.append(
+        arrow((90, 24), (90, TARGET_ROW - 2)) + '<text x="98" y="38" class="small">prompt in, tokens out</text>'
+    )
     return drawn
 
 
@@ -74,9 +108,11 @@ def layer(manifest: dict) -> list[str]:
         (90, "SwiGLU", LOGIC, "interpolated"), (88, "int8 · 2ᵉ", LOGIC, "bit-planes"),
         (130, "down", WEIGHTS, f"{weights['layer0_down']:,} weights"), (80, "requant", LOGIC, ""),
     ]  # fmt: skip
-    drawn = [f'<rect x="20" y="150" width="{WIDTH - 40}" height="252" rx="8" fill="{LAYER}" stroke="#998"/>']
-    drawn.append('<text x="34" y="172" class="small">one layer: two rings, each with one token inside</text>')
-    for y, blocks in ((200, attention), (318, mlp)):
+    drawn = [f'<rect x="20" y="{LAYER_TOP}" width="{WIDTH - 40}" height="252" rx="8" fill="{LAYER}" stroke="#998"/>']
+    drawn.append(
+        f'<text x="34" y="{LAYER_TOP + 22}" class="small">one layer: two rings, each with one token inside</text>'
+    )
+    for y, blocks in ((LAYER_TOP + 50, attention), (LAYER_TOP + 168, mlp)):
         ring, end = chain(y, blocks, 76)
         plus, middle = WIDTH - 50, y + ROW // 2
         drawn += ring
@@ -90,12 +126,13 @@ def layer(manifest: dict) -> list[str]:
 
 def main() -> None:
     manifest = json.loads((Path(sys.argv[1]) / "manifest.json").read_text())
-    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 420" font-family="sans-serif" font-size="13">')
+    size = f'viewBox="0 0 {WIDTH} {LAYER_TOP + 270}" font-family="sans-serif" font-size="13"'
+    print(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>')
     print("<style>.small{font-size:10.5px;fill:#333}</style>")
     print('<defs><marker id="a" markerWidth="8" markerHeight="8" refX="6" refY="3" orient="auto">')
     print('<path d="M0,0 L6,3 L0,6 z" fill="#445"/></marker></defs>')
-    print(f'<rect width="{WIDTH}" height="420" fill="white"/>')
-    print(f'<rect x="20" y="44" width="{WIDTH - 40}" height="96" rx="8" fill="{CHIP}" stroke="#99a"/>')
+    print(f'<rect width="{WIDTH}" height="{LAYER_TOP + 270}" fill="white"/>')
+    print(f'<rect x="20" y="44" width="{WIDTH - 40}" height="{LAYER_TOP - 54}" rx="8" fill="{CHIP}" stroke="#99a"/>')
     print("\n".join([*pipeline(manifest), *layer(manifest)]))
     print("</svg>")
 

@@ -152,14 +152,20 @@ class Inside:
     def _watch(self, frame: FrameType, event: str, _: Any) -> None:
         owner = frame.f_locals.get("self")
         if event == "return" and isinstance(owner, wiring.Component):
-            self._variables.setdefault(id(owner), {}).update(frame.f_locals)
+            variables = self._variables.setdefault(id(owner), {})
+            for name, value in frame.f_locals.items():
+                variables[name] = variables[f"{frame.f_code.co_name}.{name}"] = value
 
     def __call__(self, name: str, component: wiring.Component | None = None) -> Any:
-        """What variable `name` held in a method of the component, or of one within it."""
+        """What a variable held in a method of the component, or of one within it.
+
+        name: `variable`, or `method.variable` where more than one method has such a variable.
+        """
         return self._variables[id(component or self._component)][name]
 
     def register(self, name: str) -> Signal:
-        """The register that Amaranth knows by `name`, in the component itself; the state of its FSM is `fsm_state`."""
+        """The register that Amaranth knows by `name`, in the component itself; the state of its FSM is `fsm_state`, states numbered from 0
+        in the order in which the source first mentions them."""
         signals = {id(s): s for s in self.fragment.statements["sync"]._lhs_signals() if s.name == name}
         (found,) = signals.values()
         return found
