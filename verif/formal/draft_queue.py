@@ -1,6 +1,6 @@
 """The draft queue: records leave in the order in which they came, each with its own exponentials."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from embedding.shapes import make_plan
 
 from hc1gen.rtl.draft_queue import DraftQueue, memories
@@ -52,7 +52,7 @@ def order(m: Module, c: Claims) -> None:
     end = first + dut.level
     c.always("level", (dut.level <= AHEAD) & (first < AHEAD) & (free == Mux(end >= AHEAD, end - AHEAD, end)))
     c.always("place", ~f.queued | (f.ahead < dut.level) & (slot == Mux(here >= AHEAD, here - AHEAD, here)))
-    c.always("kept", ~f.queued | (records[slot] == f.record))
+    c.always("kept", ~f.queued | (Value.cast(records[slot]) == Value.cast(f.record)))
 
 
 def beats(m: Module, c: Claims) -> None:
@@ -71,7 +71,6 @@ def beats(m: Module, c: Claims) -> None:
     reads = dut.read_en & (dut.read_beat == beat) & f.at_head & sure
     with m.If(dut.read_en):
         m.d.sync += of_record.eq(reads)
-    expected = c.past(data)
     held = Signal.like(written)
     with m.If(dut.read_en):
         m.d.sync += held.eq(data)
