@@ -23,14 +23,14 @@ from hc1gen.outcome import Outcome
 from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
 from hc1gen.settings import Settings
 
-PROMPT, TOKENS = "Once upon a time", 16
+PROMPT, TOKENS = "The sun was hot and", 18
 ISSUE, PROPOSED, DECIDED = "sequencer_issue", "draft_sampler_y", "verifier_y"
 WIDTH, ROW, LEFT, TOP = 1000, 22, 130, 52
 COLOURS = {
     "prompt": ("#c9ced6", "#aab1bc", "the prompt"),
-    "accepted": ("#8fcf9f", "#69b27c", "proposed by the draft, accepted"),
-    "target": ("#8fb4e8", "#6a93cc", "the target's own, in place of a rejected proposal or alone"),
-    "flushed": ("#f0a9a0", "#dd8579", "rejected, or flushed behind a rejected one"),
+    "accepted": ("#8fcf9f", "#69b27c", "accepted from the draft"),
+    "target": ("#8fb4e8", "#6a93cc", "the target's own: a replacement, or alone"),
+    "flushed": ("#f0a9a0", "#dd8579", "rejected, or flushed behind it"),
 }
 DRAFT = "#e3b341"
 
@@ -79,7 +79,7 @@ def bars(design: Design, talk: Conversation, found: dict) -> list[Bar]:
         bar.kind = "prompt" if number == 0 else _kind(talk.answer[number - 1][3])
         if said[3] == Outcome.REJECTED:
             for stale in made:
-                if stale.position > place and stale.ends[0] < clock:
+                if stale.position > place and stale.epoch == bar.epoch and stale.ends[0] < clock:
                     stale.ends = [*(end for end in stale.ends if end < clock), clock]
     return [bar for bar in made if bar.position >= len(talk.prompt) - 1]
 

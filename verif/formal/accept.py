@@ -92,11 +92,10 @@ def accept(m: Module, c: Claims) -> None:
     c.assume_stands(Cat(dut.e_p, dut.z_p, dut.e_q, dut.z_q, dut.random), dut.start | age.any() & ~dut.done)
 
     first, second = q.clocks, dut.clocks  # ages at which the products and the third product are there
-    for multiplier_, begin, end in ((p, 0, first), (q, 0, first), (scaled, first, second)):
-        left, name = inside("left", multiplier_), next(n for n in "pq" if multiplier_ is inside(n)) if begin == 0 else "scaled"
-        c.always(f"{name} left", left == Mux((age > begin) & (age < end), end - age, 0))
-        c.always(f"{name} done", multiplier_.done == (age == end))
-    for each, name in ((p, "p"), (scaled, "scaled")):
+    for name, each, begin, end in (("p", p, 0, first), ("q", q, 0, first), ("scaled", scaled, first, second)):
+        c.always(f"{name} left", inside("left", each) == Mux((age > begin) & (age < end), end - age, 0))
+        c.always(f"{name} done", each.done == (age == end))
+    for each in (p, scaled):
         digit = inside("digits", each)[:DIGIT_BITS]
         for holds in digit_times(digit, each.b):
             c.assume(holds)
@@ -136,51 +135,38 @@ def leftover(m: Module, c: Claims) -> None:
         e_p = dut.e_p[lane]
         for _ in range(dut.LATENCY):
             e_p = c.past(e_p)
-        c.always(f"nothing is left in lane {lane}", ~dut.w_valid | e_p.any() | (dut.w[lane] == 0))
+        c.always(f"nothing in lane {lane}", ~dut.w_valid | e_p.any() | (dut.w[lane] == 0))
 
 
-CARRY_LOST = Break(Multiplier.elaborate, "total.eq(Mux(self.start, 0, high)", "total.eq(Mux(self.start, 0, high[1:])", "product")
+CARRY_LOST = Break(Multiplier.elaborate, "Mux(self.start, 0, high)", "Mux(self.start, 0, high[1:])", "product")
+CLOCK_LOST = Break(Multiplier.elaborate, "digits_left == 1", "digits_left == 2", "done")
+DIGIT_LOST = Break(Multiplier.elaborate, "Cat(digits[DIGIT_BITS:], total)", "Cat(digits[1:], total)", "digit")
+NEVER, ALWAYS = "what_the_target_never_says_is_not_accepted", "p_not_below_q_is_accepted"
+EQUAL, HALF = (":] < p.product", ":] <= p.product"), ("[self.random_bits :]", "[self.random_bits - 1 :]")
+
 PROOFS = {
     "multiplier_random": Proof(
-        partial(multiplier, RANDOM_BITS, E_BITS + SUM_BITS),
-        "prove",
-        2,
-        {
-            "carry": CARRY_LOST,
-            "clocks": Break(Multiplier.elaborate, "digits_left == 1", "digits_left == 2", "done"),
-            "digit": Break(Multiplier.elaborate, "Cat(digits[DIGIT_BITS:], total)", "Cat(digits[1:], total)", "digit"),
-        },
+        partial(multiplier, RANDOM_BITS, E_BITS + SUM_BITS), "prove", 2,
+        {"carry": CARRY_LOST, "clock": CLOCK_LOST, "digit": DIGIT_LOST},
     ),
     "multiplier_weight": Proof(partial(multiplier, E_BITS, SUM_BITS), "prove", 2, {"carry": CARRY_LOST}),
     "multiplier_small": Proof(partial(products, DIGIT_BITS + 2, 4), "prove", 6, {"carry": CARRY_LOST}),
     "digit_times": Proof(digits_times, "bmc", 2),
     "accept": Proof(
-        accept,
-        "prove",
-        1,
-        {
-            "equal": Break(
-                Accept.elaborate, ":] < p.product", ":] <= p.product", "what_the_target_never_says_is_not_accepted"
-            ),
-            "shift": Break(
-                Accept.elaborate, "[self.random_bits :]", "[self.random_bits - 1 :]", "p_not_below_q_is_accepted"
-            ),
-        },
+        accept, "prove", 1,
+        {"equal": Break(Accept.elaborate, *EQUAL, NEVER), "half": Break(Accept.elaborate, *HALF, ALWAYS)},
         cut="t:$mul",
     ),
     "accept_small": Proof(
-        small_accept,
-        "prove",
-        8,
+        small_accept, "prove", 8,
         {
-            "equal": Break(Accept.elaborate, ":] < p.product", ":] <= p.product", "the_test"),
+            "equal": Break(Accept.elaborate, *EQUAL, NEVER),
+            "half": Break(Accept.elaborate, *HALF, ALWAYS),
             "swapped": Break(Accept.elaborate, "p.b.eq(self.z_q)", "p.b.eq(self.z_p)", "the_test"),
         },
     ),
     "leftover": Proof(
-        leftover,
-        "prove",
-        3,
-        {"sign": Break(Leftover.elaborate, "Mux(difference < 0, 0, difference)", "difference", "nothing_is_left_in_lane_0")},
+        leftover, "prove", 3,
+        {"sign": Break(Leftover.elaborate, "Mux(difference < 0, 0, difference)", "difference", "nothing_in_lane_0")},
     ),
 }  # fmt: skip

@@ -56,48 +56,44 @@ def order(m: Module, c: Claims) -> None:
 
 
 def beats(m: Module, c: Claims) -> None:
-    """What is read of the head is what was written last for it before its push."""
-    f = Followed(m, c)
-    dut = f.dut
-    beat = c.constant(1, "beat")
-    written, known, of_record, sure = Signal.like(dut.write_data.as_value()), Signal(), Signal(), Signal()
-    latest, known_now = Signal.like(written), Signal()
-    writes = dut.write_valid & (dut.write_beat == beat)
-    m.d.comb += [latest.eq(Mux(writes, dut.write_data.as_value(), written)), known_now.eq(known | writes)]
-    m.d.sync += [written.eq(latest), known.eq(known_now & ~(dut.push & ~dut.flush))]
-    data = Signal.like(written)
-    with m.If(f.taken):
-        m.d.sync += [data.eq(latest), sure.eq(known_now)]
-    reads = dut.read_en & (dut.read_beat == beat) & f.at_head & sure
-    with m.If(dut.read_en):
-        m.d.sync += of_record.eq(reads)
-    held = Signal.like(written)
-    with m.If(dut.read_en):
-        m.d.sync += held.eq(data)
-    c.always("beats are the record's", ~of_record | (dut.read_data.as_value() == held))
-    c.reached("read", of_record)
+    """What is read of the head is what was written for it last before its push, or in the clock of its push.
 
+    latest: the chosen beat of the record to come, if it is `written`; data: that of the followed record, if `sure`.
+    """
+    f = Followed(m, c)
+    dut, beat = f.dut, c.constant(1, "beat")
+    bits = len(dut.write_data.as_value())
+    before, latest, data, expected = (Signal(bits, name=name) for name in ("before", "latest", "data", "expected"))
+    was_written, written, sure, answers = Signal(), Signal(), Signal(), Signal()
+    writes = dut.write_valid & (dut.write_beat == beat)
+    m.d.comb += [
+        latest.eq(Mux(writes, dut.write_data.as_value(), before)),
+        written.eq(was_written | writes),
+    ]
+    m.d.sync += [before.eq(latest), was_written.eq(written & ~(dut.push & ~dut.flush))]
+    with m.If(f.taken):
+        m.d.sync += [data.eq(latest), sure.eq(written)]
+    with m.If(dut.read_en):
+        m.d.sync += [answers.eq((dut.read_beat == beat) & f.at_head & sure), expected.eq(data)]
+    c.always("beats are the record's", ~answers | (dut.read_data.as_value() == expected))
+    c.reached("read", answers)
+
+
+MEMORY = memories(PLAN, AHEAD)
+FLUSH = (DraftQueue.elaborate, "first.eq(free)", "first.eq(0)")
+WRAP = (DraftQueue.elaborate, "slot == self.ahead - 1, 0", "slot == self.ahead - 2, 0")
+ADDRESS = (DraftQueue._address, "slot * self.beats + beat", "slot + beat")
 
 PROOFS = {
     "queue_order": Proof(
-        order,
-        "prove",
-        1,
-        {
-            "slot": Break(DraftQueue.elaborate, "slot == self.ahead - 1, 0", "slot == self.ahead - 2, 0", "head_is_the_oldest"),
-            "flush": Break(DraftQueue.elaborate, "first.eq(free)", "first.eq(0)", "head_is_the_oldest"),
-        },
-        sources=memories(PLAN, AHEAD),
+        order, "prove", 1,
+        {"flush": Break(*FLUSH, "head_is_the_oldest"), "wrap": Break(*WRAP, "head_is_the_oldest")},
+        sources=MEMORY,
     ),
     "queue_beats": Proof(
-        beats,
-        "bmc",
-        16,
-        {
-            "address": Break(DraftQueue._address, "slot * self.beats + beat", "slot + beat", "beats_are_the_record's"),
-            "flush": Break(DraftQueue.elaborate, "first.eq(free)", "first.eq(0)", "beats_are_the_record's"),
-        },
-        sources=memories(PLAN, AHEAD),
+        beats, "bmc", 16,
+        {"flush": Break(*FLUSH, "beats_are_the_record's"), "address": Break(*ADDRESS, "beats_are_the_record's")},
+        sources=MEMORY,
     ),
-    "queue_beats_seen": Proof(beats, "cover", 8, sources=memories(PLAN, AHEAD)),
-}
+    "queue_beats_seen": Proof(beats, "cover", 8, sources=MEMORY),
+}  # fmt: skip

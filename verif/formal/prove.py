@@ -20,7 +20,17 @@ from typing import Any
 
 from amaranth.back import rtlil
 from amaranth.hdl import (
-    Assert, Assume, ClockDomain, Cover, Elaboratable, Fragment, Instance, Module, Mux, Shape, ShapeLike, Signal, Value,
+    Assert,
+    Assume,
+    ClockDomain,
+    Cover,
+    Fragment,
+    Instance,
+    Module,
+    Shape,
+    ShapeLike,
+    Signal,
+    Value,
 )  # fmt: skip
 from amaranth.lib import stream, wiring
 from bench.runner import SIM_BUILD
@@ -78,7 +88,7 @@ class Claims:
         inside = Inside(component)
         self.m.submodules[name] = inside.fragment
         if free:
-            for path, member, signal in component.signature.flatten(component):
+            for _, member, signal in component.signature.flatten(component):
                 if member.flow is wiring.In:
                     self.ports.append(Value.cast(signal))  # type: ignore[arg-type]
         return inside
@@ -164,8 +174,10 @@ class Inside:
         return self._variables[id(component or self._component)][name]
 
     def register(self, name: str) -> Signal:
-        """The register that Amaranth knows by `name`, in the component itself; the state of its FSM is `fsm_state`, states numbered from 0
-        in the order in which the source first mentions them."""
+        """The register that Amaranth knows by `name`, in the component itself.
+
+        The state of its FSM is `fsm_state`, numbered from 0 in the order in which the source first mentions it.
+        """
         signals = {id(s): s for s in self.fragment.statements["sync"]._lhs_signals() if s.name == name}
         (found,) = signals.values()
         return found
@@ -252,7 +264,12 @@ class Proof:
         assert not self.only or self.only in claims.names, f"no claim {self.only}"
         text = rtlil.convert(m, name=TOP, ports=claims.ports, emit_src=True)
         text = re.sub(r"cell \\(\$(?:initstate|anyconst)) ", r"cell \1 ", text)
-        return re.sub(r'cell \$check \$\d+(\s+(?:parameter [^\n]*\n\s*)*?parameter \\FORMAT "([^"\s]+)")', r"cell $check \\claim:\2\1", text)
+        # A claim is known by its name: SymbiYosys says that of the cell.
+        return re.sub(
+            r'cell \$check \$\d+(\s+(?:parameter [^\n]*\n\s*)*?parameter \\FORMAT "([^"\s]+)")',
+            r"cell $check \\claim:\2\1",
+            text,
+        )
 
     def _script(self) -> str:
         files = [f"{TOP}.il", *(f"{module}.v" for module in self.sources)]

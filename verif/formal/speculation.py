@@ -5,8 +5,6 @@ draft that says any token and a target that decides anything, both when they lik
 """
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
@@ -264,7 +262,7 @@ class _Proof:
         c.always("queue is not popped empty", ~dut.pop | (self.level != 0))
         c.always("queue has room while the draft writes", ~draft.full | (self.level != self.control.ahead))
         settled = dut.accepted + dut.rejected + dut.flushed + self.level
-        c.always("every proposal is counted once", dut.drafted == settled[: len(dut.drafted)])
+        c.always("all are counted once", dut.drafted == settled[: len(dut.drafted)])
         c.reached("accepted", decided & (p.outcome == Outcome.ACCEPTED))
         c.reached("rejected with a proposal behind", decided & (p.outcome == Outcome.REJECTED) & (self.level > 1))
         c.reached("one alone after all accepted", decided & (p.outcome == Outcome.SAMPLED) & self.speculating)
@@ -347,7 +345,7 @@ class _Proof:
 
     def _words(self) -> None:
         """The watched word, wherever it is: in the text, or proposed for it."""
-        dut, n, holds = self.dut, self.length, self.c.always
+        n, holds = self.length, self.c.always
         intended: Value = self.word
         for i, record in enumerate(self.records):
             intended = Mux(self.watched == n + i, record.token, intended)
@@ -380,10 +378,9 @@ class _Proof:
         moves: dict[str, Value] = {"listens": dut.out.valid}
         rank = dut.out.valid + (state == FINISH) + self.waiting * token + (control.ahead - self.recorded) * token
         for path in (self.target, self.draft):
-            inside, *fifo, issued = path.slots
-            weights = [1, *[2] * len(fifo), 3]
+            weights = [1, *[2] * path.capacity, 3]
             rank = rank + sum((s.valid * weight for s, weight in zip(path.slots, weights, strict=True)), Const(0))
-            moves[f"{path.name}_takes"] = issued.valid & (path.count != path.capacity)
+            moves[f"{path.name}_takes"] = path.x.valid & (path.count != path.capacity)
             moves[f"{path.name}_moves"] = (path.count != 0) & path.gate.x.ready
         empty = ~dut.issue.valid & ~dut.draft_issue.valid
         stale = self.draft.ghost.stale
@@ -411,42 +408,33 @@ class _Proof:
         return 2 + 7 * (control.ahead + 1) + sum(4 + 2 * capacity for capacity in control.capacity)
 
 
+VOID = "e.void.eq(speculating & (e.decided & e.last | rejected)),\n        self.flush.eq(e.void),"
+EPOCH_KEPT = "e.void.eq(speculating & e.decided & e.last), self.flush.eq(e.void | rejected),"
+CURRENT = "self.x.p.tag.predict & (self.x.p.tag.epoch == self.epoch)"
+FREE, ISSUED = "~self.out.valid & ~e.waiting", "~self.out.valid & ~self.issue.valid & ~e.waiting"
+
 BREAKS = {
-    "epoch_kept": Break(
-        Sequencer._speculate,
-        "e.void.eq(speculating & (e.decided & e.last | rejected)),\n        self.flush.eq(e.void),",
-        "e.void.eq(speculating & e.decided & e.last), self.flush.eq(e.void | rejected),",
-        "no_stale_token_is_decided",
-    ),
+    "epoch_kept": Break(Sequencer._speculate, VOID, EPOCH_KEPT, "no_stale_token_is_decided"),
     "not_flushed": Break(
-        Sequencer._speculate, "self.flush.eq(e.void)", "self.flush.eq(e.decided & e.last)", "no_stale_proposal_is_decided"
+        Sequencer._speculate, "self.flush.eq(e.void)", "self.flush.eq(e.void & e.last)", "no_stale_proposal_is_decided"
     ),
-    "stale_proposal_taken": Break(
-        Sequencer._take_proposal, "self.proposed.valid & ~stale & free", "self.proposed.valid & free",
-        "no_stale_proposal_is_recorded",
+    "stale_recorded": Break(
+        Sequencer._take_proposal, "valid & ~stale & free", "valid & free", "no_stale_proposal_is_recorded"
     ),
-    "issued_to_one_alone": Break(Issue.elaborate, ".all()", ".any()", "issue_payload_stands"),
-    "asked_too_often": Break(
-        Rounds.elaborate, "recorded != self.ahead - 1", "recorded != self.ahead", "queue_does_not_overflow"
-    ),
+    "epoch_ignored": Break(HeadGate.elaborate, CURRENT, "self.x.p.tag.predict", "verify_stands"),
+    "issued_twice": Break(Sequencer._issue_decided, "more & ~e.accepted)", "more)", "target_holds_the_text"),
+    "one_pipeline_waits": Break(Issue.elaborate, ".all()", ".any()", "draft_issue_payload_stands"),
+    "draft_hears_less": Break(Issue.elaborate, "eq(self.hear)", "eq(self.hear & self.ask)", "draft_holds_the_text"),
+    "asked_too_often": Break(Rounds.elaborate, "recorded != self.ahead - 1", "1", "queue_does_not_overflow"),
     "popped_always": Break(
         Sequencer._speculate, "self.pop.eq(e.accepted)", "self.pop.eq(e.decided)", "queue_is_not_popped_empty"
     ),
-    "flush_miscounted": Break(
-        Rounds.elaborate, "(recorded - kept - ~alone)", "(recorded - kept)", "every_proposal_is_counted_once"
+    "miscounted": Break(Rounds.elaborate, "(recorded - kept - ~alone)", "(recorded - kept)", "all_are_counted_once"),
+    "decision_waits": Break(Sequencer._take_decision, FREE, ISSUED, "target_chooses_if_not_stalled"),
+    "proposal_waits": Break(
+        Sequencer._take_proposal, "& ~e.waiting & ~e.decided", "& ~e.waiting & self.out.valid", "there_is_a_move"
     ),
-    "accepted_issued_again": Break(
-        Sequencer._issue_decided, "more & ~e.accepted)", "more)", "target_holds_the_text"
-    ),
-    "decision_waits_for_issue": Break(
-        Sequencer._take_decision, "~self.out.valid & ~e.waiting", "~self.out.valid & ~self.issue.valid & ~e.waiting",
-        "target_chooses_if_not_stalled",
-    ),
-    "epoch_ignored": Break(
-        HeadGate.elaborate, "self.x.p.tag.predict & (self.x.p.tag.epoch == self.epoch)", "self.x.p.tag.predict",
-        "verify_stands",
-    ),
-}  # fmt: skip
+}
 PROOFS = {
     "speculation": Proof(Control(), "prove", 1, BREAKS, reach=14),
     "speculation_narrow": Proof(Control(context=5, vocab=2, eos=(1,), ahead=3, capacity=(1, 2)), "prove", 1),

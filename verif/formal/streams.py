@@ -11,6 +11,7 @@ from hc1gen.rtl.draw import Draw
 from hc1gen.rtl.exponentials import Exponentials
 from hc1gen.rtl.lm_head import HeadGate
 from hc1gen.rtl.sampler import Sampler
+from hc1gen.rtl.sequencer import Sequencer
 from hc1gen.rtl.threefry import GROUP, INJECTIONS, Threefry
 from hc1gen.rtl.verifier import Verifier
 
@@ -88,12 +89,20 @@ def verifier(m: Module, c: Claims) -> None:
     c.always("closed is begun", ~inside("closed", dut.exponentials) | begun)
 
 
+def sequencer_alone(m: Module, c: Claims) -> None:
+    """A sequencer without a draft, whatever the world does."""
+    dut = Sequencer(make_plan(1, 1, 4, context=4), (3,))
+    c.place("dut", dut)
+    c.always_kept("out", dut.out)
+    c.always_kept("issue", dut.issue)
+
+
 def head_gate(m: Module, c: Claims) -> None:
     """Both outputs of a head gate, of two beats to a token. A token's position is taken before it is done."""
-    dut = HeadGate(make_plan(2, 4, 5))
+    dut = HeadGate(PLAN)
     inside = c.place("dut", dut)
-    c.assume_kept(dut.x)
     busy = inside("busy")
+    c.assume_kept(dut.x)
     c.assume(~dut.done | busy & ~dut.position.valid)
     c.always_kept("inner", dut.inner)
     c.always_kept("position", dut.position)
@@ -101,44 +110,26 @@ def head_gate(m: Module, c: Claims) -> None:
     c.always("one fate", ~(inside("passing") & (inside("dropping") | busy)))
 
 
+EARLY = (Threefry.elaborate, "(number == 0) & ~self.y.valid", "number == 0")
+UNHELD = (Sampler.elaborate, "with m.If(~exponentials.full):", "with m.If(1):")
+MOVING = (Draw._scan, "step & ~self.found", "step")
+OPEN = (Exponentials.elaborate, "taken.eq(self.x.valid & ~closed)", "taken.eq(self.x.valid)")
+FATELESS = (HeadGate.elaborate, "passes.eq(passing | undecided & wanted & ~busy)", "passes.eq(wanted & ~busy)")
+HASTY = (Sequencer._take_decision, "~self.out.valid & ~e.waiting", "~e.waiting")
+MEMORY = exponentials.memories(PLAN)
+
 PROOFS = {
-    "threefry": Proof(
-        threefry,
-        "prove",
-        1,
-        {"early": Break(Threefry.elaborate, "(number == 0) & ~self.y.valid", "number == 0", "y_payload_stands")},
-        reach=40,
-    ),
+    "threefry": Proof(threefry, "prove", 1, {"early": Break(*EARLY, "y_payload_stands")}, reach=40),
     "sampler": Proof(
-        sampler,
-        "prove",
-        1,
-        {
-            "greedy": Break(Sampler.elaborate, "with m.If(~exponentials.full):", "with m.If(1):", "y_valid_stays"),
-            "found": Break(Draw._scan, "step & ~self.found", "step", "y_payload_stands"),
-        },
-        reach=30,
-        sources=exponentials.memories(PLAN),
-        cut="t:$mul",
+        sampler, "prove", 1,
+        {"unheld": Break(*UNHELD, "y_valid_stays"), "moving": Break(*MOVING, "y_payload_stands")},
+        reach=30, sources=MEMORY, cut="t:$mul",
     ),
     "verifier": Proof(
-        verifier,
-        "prove",
-        1,
-        {
-            "closed": Break(Exponentials.elaborate, "taken.eq(self.x.valid & ~closed)", "taken.eq(self.x.valid)", "y_payload_stands"),
-            "found": Break(Draw._scan, "step & ~self.found", "step", "y_payload_stands"),
-        },
-        reach=30,
-        sources=exponentials.memories(PLAN),
-        cut="t:$mul",
+        verifier, "prove", 1,
+        {"open": Break(*OPEN, "y_payload_stands"), "moving": Break(*MOVING, "y_payload_stands")},
+        reach=30, sources=MEMORY, cut="t:$mul",
     ),
-    "head_gate": Proof(
-        head_gate,
-        "prove",
-        1,
-        {
-            "fate": Break(HeadGate.elaborate, "passes.eq(passing | undecided & wanted & ~busy)", "passes.eq(wanted & ~busy)", "inner_valid_stays"),
-        },
-    ),
-}
+    "head_gate": Proof(head_gate, "prove", 1, {"fateless": Break(*FATELESS, "inner_valid_stays")}),
+    "sequencer_alone": Proof(sequencer_alone, "prove", 1, {"hasty": Break(*HASTY, "out_payload_stands")}),
+}  # fmt: skip

@@ -2,12 +2,12 @@
 
 import pytest
 
-from formal import accept, speculation
+from formal import accept, draft_queue, speculation, streams
 from formal.prove import Proof, Refuted
 
 pytestmark = pytest.mark.formal
 
-PROOFS: dict[str, Proof] = {**accept.PROOFS, **speculation.PROOFS}
+PROOFS: dict[str, Proof] = accept.PROOFS | streams.PROOFS | draft_queue.PROOFS | speculation.PROOFS
 BREAKS = [(name, kind) for name, proof in PROOFS.items() for kind in proof.breaks]
 
 
