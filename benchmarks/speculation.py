@@ -155,7 +155,7 @@ def areas(chip: Chip) -> list[Fields]:
     for (name, text), title in zip(to_verilog({"accept": inside["of the verifier: accept"],
                                                "leftover": inside["of the verifier: leftover"]}).items(), inside,
                                    strict=True):  # fmt: skip
-        rows.append(_area(title, [{"instances": 1, **cells.count(name, text)}]))
+        rows.append(_area(title, [{**cells.count(name, text), "instances": 1}]))
     for row in rows:
         row["share"] = round(row["gates"] / whole, 4)
     return rows

@@ -31,7 +31,7 @@ from amaranth.hdl import (
     ShapeLike,
     Signal,
     Value,
-)  # fmt: skip
+)
 from amaranth.lib import stream, wiring
 from bench.runner import SIM_BUILD
 

@@ -24,13 +24,17 @@ PROMPT, ANSWER, FINISH = range(3)
 
 @dataclass(frozen=True)
 class Control:
-    """The design; `capacity` of the target's and the draft's pipeline."""
+    """The design; `capacity` of the target's and the draft's pipeline.
+
+    patience: look only at runs in which no stall lasts longer than so many clocks; 0: at all runs.
+    """
 
     context: int = 4
     vocab: int = 4
     eos: tuple[int, ...] = (3,)
     ahead: int = 2
     capacity: tuple[int, int] = (2, 2)
+    patience: int = 0
 
     def __call__(self, m: Module, c: Claims) -> None:
         _Proof(self, m, c)
@@ -400,6 +404,31 @@ class _Proof:
             stalled = self.stalls[name]
             c.always(f"{name} if not stalled", ~c.past(can & ~stalled, init=0) | happened | falls)
             c.always(f"{name} later", ~c.past(can & stalled, init=0) | happened | falls | can)
+        if control.patience:
+            self._in_time(moves, now, happened, falls)
+
+    def _in_time(self, moves: dict[str, Value], rank: Value, happened: Value, falls: Value) -> None:
+        """Something happens within `(patience + 1) * (most + 1)` clocks.
+
+        still: for how many clocks the rank has not fallen; some move has been put off in all of them.
+        """
+        m, c, patience = self.m, self.c, self.control.patience
+        limit = (patience + 1) * (self.most + 1)
+        still, since = Signal(range(patience + 2)), Signal(range(limit + 1))
+        m.d.comb += [
+            still.eq(Mux(happened | falls, 0, c.past(still) + 1)),
+            since.eq(Mux(happened, 0, c.past(since) + 1)),
+        ]
+        put_off = []
+        for name, stalled in self.stalls.items():
+            waited = Signal(range(patience + 1), name=f"{name}_waited")
+            m.d.sync += waited.eq(Mux(stalled, waited + 1, 0))
+            c.assume(~stalled | (waited != patience))
+            c.always(f"{name} waits no longer", waited <= patience)
+            put_off += [moves[name] & (waited >= still)]
+        c.always("a move is put off", (still == 0) | Cat(put_off).any())
+        c.always("the rank falls in time", since <= (patience + 1) * (self.most - rank) + still)
+        c.always("something happens in time", since < limit)
 
     @property
     def most(self) -> int:
@@ -432,12 +461,20 @@ BREAKS = {
     "miscounted": Break(Rounds.elaborate, "(recorded - kept - ~alone)", "(recorded - kept)", "all_are_counted_once"),
     "decision_waits": Break(Sequencer._take_decision, FREE, ISSUED, "target_chooses_if_not_stalled"),
     "proposal_waits": Break(
-        Sequencer._take_proposal, "& ~e.waiting & ~e.decided", "& ~e.waiting & self.out.valid", "there_is_a_move"
+        Sequencer._take_proposal,
+        "& ~e.waiting & ~e.decided",
+        "& ~e.waiting & self.out.valid",
+        "draft_chooses_if_not_stalled",
     ),
 }
 PROOFS = {
     "speculation": Proof(Control(), "prove", 1, BREAKS, reach=14),
+    "speculation_in_time": Proof(
+        Control(capacity=(1, 2), patience=3), "prove", 1,
+        {"decision_waits": Break(Sequencer._take_decision, FREE, ISSUED, "a_move_is_put_off")}, reach=14,
+    ),
     "speculation_narrow": Proof(Control(context=5, vocab=2, eos=(1,), ahead=3, capacity=(1, 2)), "prove", 1),
     "speculation_shallow": Proof(Control(context=3, vocab=2, eos=(), ahead=1, capacity=(1, 1)), "prove", 1),
+    "speculation_deep": Proof(Control(context=8, ahead=4, capacity=(3, 3)), "prove", 1),
     "speculation_seen": Proof(Control(), "cover", 14),
-}
+}  # fmt: skip
