@@ -18,6 +18,7 @@ from bench.runner import simulate
 from chip.conversations import VISIBLE, Conversation, case_of, converse
 from designs import Design
 
+from hc1gen.errors import InputError
 from hc1gen.frontend.tokenizer import Tokenizer
 from hc1gen.outcome import Outcome
 from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
@@ -164,9 +165,15 @@ def _clocks(span: int, x, start: int, height: int) -> list[str]:
 def main(rtl_dir: Path, prompt: str, tokens: int) -> None:
     """Draw how an answer with speculation passes through the chip in RTL_DIR, as SVG."""
     design = Design(rtl_dir.resolve())
-    ids = Tokenizer.load(design.folder, design.model.model).encode(prompt)
-    talk = converse(design, ids, Settings(tokens, speculate=True))
-    print(draw(design, talk, measure(design, talk)))
+    try:
+        ids = Tokenizer.load(design.folder, design.model.model).encode(prompt)
+        talk = converse(design, ids, Settings(tokens, speculate=True))
+        if not design.ahead:
+            raise InputError(rtl_dir, "a chip without a draft; bake one with --draft")
+        print(draw(design, talk, measure(design, talk)))
+    except InputError as error:
+        click.echo(error, err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

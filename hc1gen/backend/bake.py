@@ -27,6 +27,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being written, how many modules are done, and how many there are."""
 
 MANIFEST = "manifest.json"
+FORMAT = 2
+"""Of the manifest."""
 MODEL, DRAFT_MODEL = "model.safetensors", "draft.safetensors"
 TOKENIZER = "tokenizer.json"
 BLOCKS = "rtl/blocks"
@@ -219,7 +221,7 @@ def describe(chip: Chip) -> dict[str, Any]:
     """The manifest without the file digests: what was baked, from what, in which shape."""
     plan = chip.target.plan
     return {
-        "format": 2,
+        "format": FORMAT,
         "hc1gen": __version__,
         "top": "chip",
         "numeric_config": asdict(plan.n.config),

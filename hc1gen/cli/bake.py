@@ -15,7 +15,7 @@ from ..rtl.chip import DRAFT, Chip
 from ..rtl.plan import Plan
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, table_rows
-from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config
+from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
 from .options import (
     PATH,
     calibration_options,
@@ -58,16 +58,14 @@ class Order:
 
 
 def order(
-    model: Path, draft: Path | None, ahead: int, out: Path | None, lanes: int, context: int | None,
+    model: Path, draft: Path | None, ahead: int | None, out: Path | None, lanes: int | None, context: int | None,
     kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
 ) -> Order:  # fmt: skip
     """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
     target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
-    if proposer is not None:
-        check_draft(target, proposer)
-        positions = min(target.context(context), proposer.context(context))
-    else:
-        positions = target.context(context)
+    both = [target] if proposer is None else [target, proposer]
+    positions, width = min(each.context(context) for each in both), usual_lanes(lanes, *both)
+    steps = 0 if proposer is None else check_draft(target, proposer, ahead, positions)
     out = out or OUT / (target.ir.name or "model")
     backend.check_target(out)
 
@@ -75,12 +73,12 @@ def order(
         heads = kv_heads_per_clock
         if prefix and heads is not None:
             heads = min(heads, checkpoint.ir.config.kv_heads)
-        plan = checkpoint.plan(config, positions, lanes, heads, prefix)
+        plan = checkpoint.plan(config, positions, width, heads, prefix)
         return Part(checkpoint, plan, Calibration.read(checkpoint, calibration, calibration_tokens, positions))
 
     if proposer is None:
         return Order(config, part(target, ""), None, 0, out)
-    return Order(config, part(target, ""), part(proposer, DRAFT), ahead, out)
+    return Order(config, part(target, ""), part(proposer, DRAFT), steps, out)
 
 
 @click.command()
@@ -94,7 +92,7 @@ def order(
 @set_option
 @json_option
 def bake(
-    model: Path, out: Path | None, draft: Path | None, ahead: int, lanes: int, context: int | None,
+    model: Path, out: Path | None, draft: Path | None, ahead: int | None, lanes: int | None, context: int | None,
     kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...],
     output: Output,
 ) -> None:  # fmt: skip
@@ -106,7 +104,15 @@ def bake(
     asked = order(
         model, draft, ahead, out, lanes, context, kv_heads_per_clock, calibration, calibration_tokens, config
     )  # fmt: skip
+    note_context(output, asked, context)
     output.result(run(output, asked))
+
+
+def note_context(output: Output, order: Order, wanted: int | None) -> None:
+    """Say so where the draft has fewer positions than the target would have had."""
+    positions, alone = order.target.plan.n.context, order.target.checkpoint.context(wanted)
+    if positions < alone:
+        output.note(f"the context is {positions} instead of {alone}: the draft has no more positions")
 
 
 def run(output: Output, order: Order) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..backend.bake import DRAFT_MODEL, MANIFEST, MODEL, is_baked
+from ..backend.bake import DRAFT_MODEL, FORMAT, MANIFEST, MODEL, is_baked
 from ..errors import InputError, problem
 from ..frontend.jsonfile import read_object
 from ..frontend.tokenizer import Tokenizer
@@ -33,8 +33,12 @@ class Baked:
         if not folder.is_dir():
             raise InputError(folder, "no such folder; run hc1gen bake first")
         if not is_baked(folder):
-            raise InputError(folder, f"not a baked chip (no {MANIFEST} of hc1gen); run hc1gen bake first")
+            raise InputError(
+                folder, f"not a baked chip: {MANIFEST} is missing, damaged or not hc1gen's; run hc1gen bake first"
+            )
         manifest = read_object(folder / MANIFEST)
+        if manifest.get("format") != FORMAT:
+            raise InputError(folder / MANIFEST, problem("format", manifest.get("format"), FORMAT, AGAIN))
         context = manifest.get("context")
         if not isinstance(context, int) or context < 1:
             raise InputError(folder / MANIFEST, problem("context", context, "at least 1", AGAIN))

@@ -6,7 +6,6 @@ import click
 
 from ..backend import tools
 from ..errors import CheckFailed
-from ..golden.chip import AHEAD
 from ..quant.config import NumericConfig
 from ..settings import Settings
 from .bake import OUT, order, run
@@ -27,7 +26,7 @@ from .talk import request
 def demo(out: Path, prompt: str, tokens: int, jobs: int, output: Output) -> int:
     """Bake the model and the draft that come with hc1gen, build their simulator, and let the chip tell a story."""
     tools.simulation_tools()
-    wanted = order(EMBEDDED, EMBEDDED_DRAFT, AHEAD, out, 16, None, None, None, 512, NumericConfig())
+    wanted = order(EMBEDDED, EMBEDDED_DRAFT, None, out, None, None, None, None, 512, NumericConfig())
     tokenizer, context = wanted.target.checkpoint.tokenizer, wanted.target.plan.n.context
     asked = request(output, tokenizer, prompt, tokens, context, Settings(speculate=True))
     output.heading("1. A language model and its draft become Verilog")

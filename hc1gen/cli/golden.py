@@ -40,7 +40,7 @@ from .talk import Request, Voice, manner_fields, proposal_fields, request, told_
 @set_option
 @json_option
 def golden(
-    model: Path, prompt: str, tokens: int, manner: Settings, draft: Path | None, ahead: int, context: int | None,
+    model: Path, prompt: str, tokens: int, manner: Settings, draft: Path | None, ahead: int | None, context: int | None,
     calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Let the integer golden model talk, token for token what the chip will say.
@@ -61,16 +61,15 @@ def golden(
         config = numeric_config(settings)
         checkpoints = [Checkpoint.load(path) for path in (model, draft) if path is not None]
         target = checkpoints[0]
-        if draft is not None:
-            check_draft(*checkpoints)
         positions = min(checkpoint.checked_context(context) for checkpoint in checkpoints)
+        steps = check_draft(target, checkpoints[1], ahead, positions) if draft is not None else 0
         asked = request(output, target.tokenizer, prompt, tokens, positions, manner)
         texts = [Calibration.read(each, calibration, calibration_tokens, positions) for each in checkpoints]
         models = [
             GoldenModel(calibrated(output, checkpoint, config, positions, text), positions)
             for checkpoint, text in zip(checkpoints, texts, strict=True)
         ]
-        chip = GoldenChip(models[0], models[1] if draft else None, ahead)
+        chip = GoldenChip(models[0], models[1] if draft else None, steps)
         fields = talk(output, chip, target.tokenizer, asked)
     output.result(fields)
 

@@ -9,7 +9,7 @@ import click
 from ..frontend.model import ModelIR
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs
-from .models import Checkpoint, numeric_config, quantized
+from .models import Checkpoint, numeric_config, quantized, usual_lanes
 from .options import PATH, context_option, json_option, kv_heads_option, lanes_option, set_option
 from .output import Output
 
@@ -22,13 +22,13 @@ from .output import Output
 @set_option
 @json_option
 def inspect(
-    model: Path, lanes: int, context: int | None, kv_heads_per_clock: int | None, settings: tuple[str, ...],
+    model: Path, lanes: int | None, context: int | None, kv_heads_per_clock: int | None, settings: tuple[str, ...],
     output: Output,
 ) -> None:  # fmt: skip
     """Show what is in a checkpoint and what it would cost as a chip. Writes nothing."""
     config = numeric_config(settings)
     checkpoint = Checkpoint.load(model)
-    plan = checkpoint.plan(config, context, lanes, kv_heads_per_clock)
+    plan = checkpoint.plan(config, context, usual_lanes(lanes, checkpoint), kv_heads_per_clock)
     integers = quantized(output, checkpoint, config)
     cost = costs(Transformer(integers, plan))
     fields = {

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, problem
 from ..frontend.checkpoint import load_checkpoint
 from ..frontend.model import ModelIR
 from ..frontend.tokenizer import Tokenizer
 from ..frontend.weights import find_entry
 from ..golden.calibrate import calibrate
+from ..golden.chip import AHEAD
 from ..quant.config import Formats, NumericConfig
 from ..quant.numerics import Numerics
 from ..quant.quantized import QuantizedModel, quantize
@@ -21,7 +22,7 @@ from .output import Output
 
 EMBEDDED = Path(__file__).parents[1] / "models" / "tinystories-w3"
 EMBEDDED_DRAFT = EMBEDDED.with_name("tinystories-w3-draft")
-USUAL_CONTEXT = 512
+USUAL_CONTEXT, USUAL_LANES = 512, 16
 LARGE = 2_000_000
 """Weights from which quantisation takes seconds."""
 
@@ -61,12 +62,26 @@ class Checkpoint:
         return self.plan(NumericConfig(), wanted, 1, None).n.context
 
 
-def check_draft(target: Checkpoint, draft: Checkpoint) -> None:
-    """`InputError` naming the first difference unless both have the same tokenizer and vocabulary."""
+def usual_lanes(wanted: int | None, *checkpoints: Checkpoint) -> int:
+    """The lanes asked for, or the usual ones where no model is narrower."""
+    return min(USUAL_LANES, *(each.ir.config.hidden for each in checkpoints)) if wanted is None else wanted
+
+
+def check_draft(target: Checkpoint, draft: Checkpoint, ahead: int | None, context: int) -> int:
+    """How far the draft may run ahead, by default AHEAD or what the context allows.
+
+    `InputError` naming the first difference unless both have the same tokenizer and vocabulary, and where `ahead` does
+    not fit the context.
+    """
     difference = target.tokenizer.difference(draft.tokenizer)
     if difference is not None:
         todo = "take a draft trained with the target's tokenizer"
-        raise InputError(draft.tokenizer_file, f"the draft's tokenizer differs from the target's: {difference}; {todo}")
+        raise InputError(draft.tokenizer_file.parent, f"the draft differs from the target: {difference}; {todo}")
+    if context < 2:
+        raise InputError("--draft", "a context of 1 leaves nothing to propose; leave the draft out")
+    if ahead is not None and ahead >= context:
+        raise InputError("--ahead", problem("ahead", ahead, f"1..{context - 1}", "it is less than the context"))
+    return min(AHEAD, context - 1) if ahead is None else ahead
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ json_option = click.option(
     help="Print one JSON object on stdout and nothing else.",
 )  # fmt: skip
 context_option = click.option("--context", type=int, help="Positions of the KV cache [the model's, at most 512].")
-lanes_option = click.option("--lanes", type=int, default=16, show_default=True, help="Elements per clock, 1 to hidden.")
+lanes_option = click.option("--lanes", type=int, help="Elements per clock [16, or the width of a narrower model].")
 kv_heads_option = click.option("--kv-heads-per-clock", type=int, help="KV heads attended to at once [all].")
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A width of the numeric config."
@@ -52,7 +52,7 @@ def calibration_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--draft and --ahead: `draft`, a path or None, and `ahead`, which without a draft means nothing."""
+    """--draft and --ahead: `draft` and `ahead`, None where not given."""
 
     @click.option("--draft", type=PATH, metavar="MODEL", help="A smaller model that proposes tokens [none].")
     @click.option("--ahead", type=AT_LEAST_ONE, help=f"Tokens that the draft may run ahead of the model [{AHEAD}].")
@@ -60,7 +60,7 @@ def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_draft(*args: Any, draft: Path | None, ahead: int | None, **others: Any) -> Any:
         if draft is None and ahead is not None:
             raise click.UsageError("--ahead is for a draft; name one with --draft")
-        return command(*args, draft=draft, ahead=AHEAD if ahead is None else ahead, **others)
+        return command(*args, draft=draft, ahead=ahead, **others)
 
     return with_draft
 
@@ -87,7 +87,7 @@ def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     @click.option(
         "--seed", type=click.IntRange(0, (1 << SEED_BITS) - 1),
-        help="With --mode sample: the same seed draws the same tokens [0].",
+        help="With --mode sample: of the random numbers; the same seed draws the same tokens [0].",
     )  # fmt: skip
     @click.option("--no-speculation", is_flag=True, help="Leave the draft out; the chip must have one.")
     @functools.wraps(command)

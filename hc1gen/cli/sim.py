@@ -135,7 +135,7 @@ def _answers(
 def _without_draft(output: Output, chip: simulator.ChipSimulator, baked: Baked, asked: Request, count: int) -> Duel:
     """The same prompt to the target alone: `count` tokens unless EOS or the context is in the way."""
     duel, settings = Duel(), replace(asked.settings, limit=count, speculate=False)
-    with output.progress("the same without speculation", count) as progress:
+    with output.progress("without speculation, for comparison", count) as progress:
         for done, _ in enumerate(duel.tokens(*_answers(chip, baked, asked.ids, settings)), 1):
             progress("", done)
     return duel
@@ -156,6 +156,7 @@ def _speed(duel: Duel, plain: Duel | None) -> dict[str, Any]:
     return {
         "clocks_per_token": None if clocks is None else round(clocks, 1),
         "clocks_per_token_plain": None if alone is None else round(alone, 1),
+        "tokens_plain": None if plain is None else len(plain.chip),
         "speedup": None if clocks is None or alone is None else round(alone / clocks, 3),
     }
 
@@ -207,7 +208,8 @@ def _told_clocks(fields: dict[str, Any]) -> str:
 def _verdict(baked: Baked, fields: dict[str, Any]) -> str:
     difference = fields["difference"]
     if difference is None:
-        again = ", so are those without speculation" if fields["clocks_per_token_plain"] is not None else ""
+        alone = fields["tokens_plain"]
+        again = "" if alone is None else f", so are {alone} without speculation"
         return f"all {len(fields['tokens'])} tokens equal the golden model's{again}"
 
     def told(side: dict[str, Any] | None) -> str:

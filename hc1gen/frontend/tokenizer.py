@@ -53,8 +53,8 @@ class Tokenizer:
         ours, theirs = self._config, other._config
         pairs: list[tuple[str, object, object]] = [
             ("vocabulary size", ours.vocab, theirs.vocab),
-            ("BOS", ours.bos, theirs.bos),
-            ("EOS", ours.eos, theirs.eos),
+            ("BOS", _ids(ours.bos), _ids(theirs.bos)),
+            ("EOS", _ids(ours.eos), _ids(theirs.eos)),
         ]
         for what, wanted, found in pairs:
             if wanted != found:
@@ -143,6 +143,11 @@ def _unknown_id(inner: tokenizers.Tokenizer) -> int | None:
     model = json.loads(inner.to_str())["model"]
     token = model.get("unk_token")
     return model.get("unk_id") if token is None else inner.token_to_id(token)
+
+
+def _ids(tokens: int | tuple[int, ...] | None) -> str:
+    """Tokens as people read them."""
+    return ", ".join(map(str, tokens if isinstance(tokens, tuple) else [] if tokens is None else [tokens])) or "none"
 
 
 def _difference(path: str, a: Any, b: Any) -> str | None:

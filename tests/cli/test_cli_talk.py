@@ -271,7 +271,7 @@ def flawed(speculating, tmp_path, monkeypatch):
 @pytest.mark.parametrize("manner", [(), SAMPLE])
 def test_sim_tells_what_the_draft_is_good_for(manner, speculating, flawed):
     done = hc1gen("sim", speculating, *HELLO, *manner, "--json")
-    assert done.code == 0 and done.stderr == "the same without speculation ...\n"
+    assert done.code == 0 and done.stderr == "without speculation, for comparison ...\n"
     fields = done.fields
     assert fields.keys() == SIM_FIELDS
     golden = hc1gen("golden", speculating, *HELLO, *manner, "--json").fields
@@ -297,7 +297,7 @@ def test_sim_tells_people(speculating, flawed):
     assert done.stdout.splitlines()[:-1] == [
         "hello" + fields["text"],
         "",
-        "check             all 12 tokens equal the golden model's, so are those without speculation",
+        "check             all 12 tokens equal the golden model's, so are 12 without speculation",
         "ended by          limit",
         "chosen            at random, temperature 0.5, seed 5",
         f"speculation       {fields['acceptance_rate']:.0%} of the draft's proposals accepted, "
