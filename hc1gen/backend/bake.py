@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from .. import __version__
@@ -58,8 +59,9 @@ def bake(chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = Non
     made = [parent for parent in out.parents if not parent.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        work = out.parent / f".{out.name}-{token_hex(4)}"  # named before it is made: a signal may come at once
         try:
+            work.mkdir(mode=0o700)
             manifest = _write(chip, work, tokenizer, progress or (lambda name, done, count: None))
             _replace(work, out)
         finally:

@@ -122,7 +122,7 @@ def test_refuses_a_draft_with_another_tokenizer(tmp_path, draft):
     tokens[names[7]], tokens[names[9]] = 9, 7
     (other / "tokenizer.json").write_text(json.dumps(vocabulary))
     message = refused("bake", SMALL, "--draft", other, "-o", tmp_path / "out", *QUICK)
-    assert f"token 7 is {names[7]!r}, the draft's {names[9]!r}" in message and "tokenizer.json" in message
+    assert f"token 7 is {names[7]!r}, the draft's {names[9]!r}" in message and str(other) in message
     assert not (tmp_path / "out").exists()
 
 
@@ -133,7 +133,7 @@ def test_refuses_a_draft_with_other_ends(tmp_path, draft):
 
 def test_refuses_a_draft_of_another_family(tmp_path):
     message = refused("bake", SMALL, "--draft", VECTORS / "mha-tied-f32", "-o", tmp_path / "out", *QUICK)
-    assert "the draft's tokenizer differs from the target's: BOS is None, the draft's 1" in message
+    assert "the draft differs from the target: BOS is none, the draft's 1" in message
 
 
 def test_refuses_to_run_ahead_of_the_context(tmp_path, draft):

@@ -27,7 +27,7 @@ SPOKEN_FIELDS = {
 GOLDEN_FIELDS = SPOKEN_FIELDS | {"tokens_per_second", "saturations"}
 SIM_FIELDS = SPOKEN_FIELDS | {
     "match", "difference", "golden_tokens", "counters", "clocks", "clocks_per_token", "clocks_per_token_plain",
-    "speedup", "clocks_at_last_position", "cycles", "tokens_per_second", "build_seconds",
+    "tokens_plain", "speedup", "clocks_at_last_position", "cycles", "tokens_per_second", "build_seconds",
 }  # fmt: skip
 CHECKPOINT = ("--context", 16, "--calibration-tokens", 20)
 HELLO = ("--prompt", "hello", "--tokens", 12)
@@ -155,7 +155,7 @@ def test_golden_tells_people_of_the_draft(speculating):
 
 def test_golden_refuses_drafts(speculating, draft):
     words = ("--prompt", "a", *CHECKPOINT)
-    assert "tokenizer differs from the target's" in refused("golden", WITH_BOS, "--draft", draft, *words)
+    assert "the draft differs from the target: vocabulary size" in refused("golden", WITH_BOS, "--draft", draft, *words)
     assert "no such file" in refused("golden", SMALL, "--draft", draft / "none", *words)
     assert "Invalid value for '--ahead'" in refused("golden", SMALL, "--draft", draft, "--ahead", 0, *words)
     assert "--ahead is for a draft" in refused("golden", SMALL, "--ahead", 3, *words)

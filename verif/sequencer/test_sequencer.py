@@ -146,7 +146,8 @@ def test_speculation(ahead):
     kinds = last_outcomes(scenarios["even, middling"]["conversations"])
     for reason in (Reason.EOS, Reason.LIMIT, Reason.FULL):
         assert {(reason, Outcome.ACCEPTED), (reason, Outcome.REJECTED)} <= kinds, f"not all ends: {kinds}"
-    check(context, eos, VOCAB, ahead, scenarios, rotated(list(scenarios)))
+    # every run where the draft may be far ahead, every third where less can happen: formal proofs cover those
+    check(context, eos, VOCAB, ahead, scenarios, rotated(list(scenarios))[:: 1 if ahead == 8 else 3])
 
 
 @pytest.mark.parametrize(("context", "vocab", "eos"), [(1, 2, ()), (2, 5, ()), (4, 2, (1,)), (11, 64, ())])
