@@ -116,7 +116,7 @@ def words_of(tile: Tile, vectors: np.ndarray) -> tuple[Words, Words]:
 
 def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:
     """Raise AssertionError unless every tile gives the golden products of its vectors."""
-    named = {name: (replace(tile, name=f"tile_{name}"), vectors) for name, (tile, vectors) in runs.items()}
+    named = {name: (replace(tile, owner="tile", kind=name), vectors) for name, (tile, vectors) in runs.items()}
     source = folder / "tiles.sv"
     source.write_text("".join(text_of(tile) for tile, _ in named.values()))
     units = {name: Run(Unit(tile), *words_of(tile, vectors)) for name, (tile, vectors) in named.items()}
