@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..outcome import Outcome
+from ..quant.numerics import Numerics
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler
@@ -40,9 +41,9 @@ class Distribution:
     z: int
 
     @classmethod
-    def of(cls, logits: np.ndarray, temperature: int, golden: GoldenModel) -> "Distribution":
-        """Of a model's logits at `temperature > 0`."""
-        e = sampler.exponentials(logits, sampler.slope(temperature, golden.n), golden.n)
+    def of(cls, logits: np.ndarray, slope: int, n: Numerics) -> "Distribution":
+        """Of a model's logits; slope: `sampler.slope` of a temperature."""
+        e = sampler.exponentials(logits, slope, n)
         return cls(e, int(e.sum()))
 
 
@@ -104,22 +105,22 @@ class Voice:
     def __init__(self, golden: GoldenModel, which: int, settings: Settings):
         self.golden, self.settings = golden, settings
         self.session: Session = golden.session()
+        self.distribution: Distribution
+        """Of the next token, once something was heard, at a temperature above 0."""
         self._stream = Stream(settings.seed, which)
+        self._slope = sampler.slope(settings.temperature, golden.n) if settings.temperature else 0
         self._logits = np.empty(0)
 
     def hear(self, tokens: np.ndarray) -> None:
         """The next tokens of the text, ids [T]."""
         self._logits = self.session.forward(tokens)[-1]
+        if self.settings.temperature:
+            self.distribution = Distribution.of(self._logits, self._slope, self.golden.n)
 
     @property
     def random(self) -> tuple[int, int]:
         """The random numbers for the next token."""
         return self._stream.at(self.session.length - 1)
-
-    @property
-    def distribution(self) -> Distribution:
-        """Of the next token."""
-        return Distribution.of(self._logits, self.settings.temperature, self.golden)
 
     def choice(self) -> int:
         """The next token: the likeliest, or a draw."""

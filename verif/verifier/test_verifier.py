@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.case import pack
-from bench.check import convert
+from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
@@ -16,10 +16,10 @@ from embedding.shapes import beats, make_plan, word
 from hc1gen.golden import sampler
 from hc1gen.golden.chip import Distribution, verify
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS, Numerics
-from hc1gen.rtl.draft_queue import draft_record
+from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.rtl.exponentials import memories
 from hc1gen.rtl.plan import Plan
+from hc1gen.rtl.sampler import drawn_token
 from hc1gen.rtl.verifier import Verifier, chosen_token
 
 TEMPERATURES = (1, 1 << 10, 3 << 10, 1 << 12, 3 << 12)
@@ -96,7 +96,7 @@ class Source:
         own = self._random()[0]
         proposal = sampler.argmax(q)
         if temperature:
-            proposal = sampler.draw(distribution(q, temperature, self.plan.n).e, own)
+            proposal = sampler.draw(Distribution.of(q, sampler.slope(temperature, self.plan.n), self.plan.n).e, own)
         return Vector(p, q, proposal, temperature, (numbers[0] if test is None else test, numbers[1]))
 
     def _logits(self) -> np.ndarray:
@@ -109,22 +109,17 @@ class Source:
         return int(self.rng.choice(number)), int(self.rng.choice(number))
 
 
-def distribution(logits: np.ndarray, temperature: int, n: Numerics) -> Distribution:
-    """`Distribution.of` without a model."""
-    e = sampler.exponentials(logits, sampler.slope(temperature, n), n)
-    return Distribution(e, int(e.sum()))
-
-
 def expected(vector: Vector, plan: Plan) -> tuple[int, Outcome]:
     """What the golden chip says."""
     if vector.temperature == 0:
         token = sampler.argmax(vector.p)
         same = Outcome.ACCEPTED if token == vector.proposal else Outcome.REJECTED
         return token, Outcome.SAMPLED if vector.q is None else same
-    p = distribution(vector.p, vector.temperature, plan.n)
+    slope = sampler.slope(vector.temperature, plan.n)
+    p = Distribution.of(vector.p, slope, plan.n)
     if vector.q is None:
         return sampler.draw(p.e, vector.random[1]), Outcome.SAMPLED
-    return verify(p, distribution(vector.q, vector.temperature, plan.n), vector.proposal, vector.random)
+    return verify(p, Distribution.of(vector.q, slope, plan.n), vector.proposal, vector.random)
 
 
 def clocks(vector: Vector, answer: tuple[int, Outcome], design: Verifier) -> int:
@@ -152,9 +147,9 @@ def case_of(design: Verifier, vectors: list[Vector]) -> dict[str, object]:
             "head": 0, "beats": [],
         }  # fmt: skip
         if v.q is not None:
-            q = distribution(v.q, v.temperature or 1 << 12, n)
+            q = Distribution.of(v.q, sampler.slope(v.temperature or 1 << 12, n), n)
             record = {"token": v.proposal, "weight": int(q.e[v.proposal]), "total": q.z}
-            offer["head"] = word(draft_record(plan), record)
+            offer["head"] = word(drawn_token(plan), record)
             offer["beats"] = [pack(b, n.config.sample_bits) for b in beats(q.e, plan.vocabulary, plan.lanes)]
         offers.append(offer)
     chosen = [
@@ -177,8 +172,5 @@ def test_choices(tmp_path: Path, shape: tuple[int, int, int]):
     answers = [expected(v, plan) for v in vectors]
     outcomes = Counter((a[1], v.temperature > 0) for v, a in zip(vectors, answers, strict=True))
     assert len(outcomes) == 6 and min(outcomes.values()) > 1, outcomes
-    sources = [WAIVERS, convert(design, "verifier")]
-    for name, text in memories(plan).items():
-        sources.append(tmp_path / f"{name}.v")
-        sources[-1].write_text(text)
+    sources = [WAIVERS, convert(design, "verifier"), *written(tmp_path, memories(plan))]
     simulate("verifier", sources, "verifier", "verifier.choices", case=case_of(design, vectors))
