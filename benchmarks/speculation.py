@@ -68,7 +68,7 @@ def answers(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> 
 
 
 def run(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> Run:
-    """All prompts; also sees that greedy text does not depend on speculation, by comparing with the golden chip."""
+    """All prompts, answered by the chip."""
     found = Run([], [], [], [])
     for length, answer in answers(chip, baked, settings):
         later = answer[1:]
@@ -148,14 +148,9 @@ def areas(chip: Chip) -> list[Fields]:
     whole = sum(row["gates"] for row in rows)
     plan = chip.target.plan
     bits, sum_bits = plan.n.config.sample_bits, plan.n.sample_sum_bits
-    inside = {
-        "of the verifier: accept": Accept(bits, sum_bits, sum_bits),
-        "of the verifier: leftover": Leftover(plan.lanes, bits, sum_bits, sum_bits),
-    }
-    for (name, text), title in zip(to_verilog({"accept": inside["of the verifier: accept"],
-                                               "leftover": inside["of the verifier: leftover"]}).items(), inside,
-                                   strict=True):  # fmt: skip
-        rows.append(_area(title, [{**cells.count(name, text), "instances": 1}]))
+    inside = {"accept": Accept(bits, sum_bits, sum_bits), "leftover": Leftover(plan.lanes, bits, sum_bits, sum_bits)}
+    for name, text in to_verilog(inside).items():
+        rows.append(_area(f"of the verifier: {name}", [{**cells.count(name, text), "instances": 1}]))
     for row in rows:
         row["share"] = round(row["gates"] / whole, 4)
     return rows

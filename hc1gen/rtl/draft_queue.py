@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .memory import memory_module
 from .plan import Plan
+from .sampler import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"
 
@@ -15,13 +16,6 @@ def memories(plan: Plan, ahead: int) -> dict[str, str]:
     depth, width = ahead * (len(plan.vocabulary) // plan.lanes), plan.lanes * plan.n.config.sample_bits
     holds = "Exponentials of the draft, a vector for each token that it is ahead"
     return {DRAFT_EXPONENTIALS: memory_module(DRAFT_EXPONENTIALS, depth, width, holds)}
-
-
-def draft_record(plan: Plan) -> data.StructLayout:
-    """A proposed token, its exponential e_q and the sum Z_q of all; the two are anything where the draft is greedy."""
-    return data.StructLayout(
-        {"token": plan.token_bits, "weight": plan.n.config.sample_bits, "total": plan.n.sample_sum_bits}
-    )
 
 
 class DraftQueue(wiring.Component):
@@ -44,14 +38,14 @@ class DraftQueue(wiring.Component):
         exponentials = data.ArrayLayout(unsigned(plan.n.config.sample_bits), plan.lanes)
         super().__init__(
             {
-                "record": In(draft_record(plan)),
+                "record": In(drawn_token(plan)),
                 "push": In(1),
                 "write_valid": In(1),
                 "write_beat": In(beat),
                 "write_data": In(exponentials),
                 "flush": In(1),
                 "pop": In(1),
-                "head": Out(draft_record(plan)),
+                "head": Out(drawn_token(plan)),
                 "head_valid": Out(1),
                 "level": Out(range(ahead + 1)),
                 "read_en": In(1),

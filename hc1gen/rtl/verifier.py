@@ -5,19 +5,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..outcome import Outcome
-from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
+from ..quant.numerics import SLOPE_BITS
 from .accept import Accept
-from .draft_queue import draft_record
 from .draw import Draw
 from .exponentials import Exponentials
 from .leftover import Leftover
 from .plan import Plan
+from .sampler import drawn_token
+from .threefry import RANDOM
 from .types import lanes
-
-
-def random_numbers() -> data.StructLayout:
-    """The target's two random numbers for a token, as `Threefry` gives them."""
-    return data.StructLayout({"test": RANDOM_BITS, "draw": RANDOM_BITS})
 
 
 def chosen_token(plan: Plan) -> data.StructLayout:
@@ -53,8 +49,8 @@ class Verifier(wiring.Component):
                 "slope": In(SLOPE_BITS),
                 "greedy": In(1),
                 "verify": In(1),
-                "random": In(stream.Signature(random_numbers())),
-                "head": In(draft_record(plan)),
+                "random": In(stream.Signature(RANDOM)),
+                "head": In(drawn_token(plan)),
                 "head_valid": In(1),
                 "read_en": Out(1),
                 "read_beat": Out(range(max(self.exponentials.beats, 2))),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.case import pack
-from bench.check import convert
+from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 
@@ -125,10 +125,7 @@ def run(
 ) -> None:
     """Simulate the tokens under every pattern; each pattern's run follows runs cut short after `interrupts` clocks."""
     plan.verify()
-    sources = [convert(Attention(plan), "attention")]
-    for name, text in memories(plan).items():
-        sources.append(tmp_path / f"{name}.v")
-        sources[-1].write_text(text)
+    sources = [convert(Attention(plan), "attention"), *written(tmp_path, memories(plan))]
     case = case_of(plan, tokens, [*patterns], [*interrupts])
     waivers = [f"lint_off -rule {rule}" for rule in AMARANTH_STYLE]
     simulate("attention", sources, "attention", "attention.tokens", case=case, vlt_lines=waivers)

@@ -21,6 +21,14 @@ def convert(component: wiring.Component, name: str) -> Path:
     return path
 
 
+def written(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Verilog modules by name, such as memories, as files in `folder`."""
+    paths = [folder / f"{name}.v" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    return paths
+
+
 def check_streams(
     name: str,
     design: wiring.Component | Sequence[Path],

@@ -124,12 +124,15 @@ class Monitor(Stream):
         while True:
             if pause := next(self._stall):
                 self._set_ready(0)
-                for _ in range(pause):
-                    await RisingEdge(self.clk)
-                    self._check_held()
-                    self._held = int(self.payload.value) if self.valid.value else None
+                await self._pause(pause)
             self._set_ready(1)
             await self._transfer()
+
+    async def _pause(self, pause: int) -> None:
+        for _ in range(pause):
+            await RisingEdge(self.clk)
+            self._check_held()
+            self._held = int(self.payload.value) if self.valid.value else None
 
     async def _transfer(self) -> None:
         await RisingEdge(self.clk)

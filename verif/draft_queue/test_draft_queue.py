@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
-from bench.check import convert
+from bench.check import convert, written
 from bench.runner import simulate
 from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
-from hc1gen.rtl.draft_queue import DraftQueue, draft_record, memories
+from hc1gen.rtl.draft_queue import DraftQueue, memories
+from hc1gen.rtl.sampler import drawn_token
 
 
 @pytest.mark.parametrize(("lanes", "vocab", "ahead"), [(4, 12, 8), (5, 12, 3), (3, 3, 1), (1, 5, 2)])
@@ -16,12 +17,9 @@ def test_queue(tmp_path: Path, lanes: int, vocab: int, ahead: int):
     """Several beats and slots, none of them powers of two; one beat and one slot; single lanes."""
     plan = make_plan(lanes, 8, vocab)
     design = DraftQueue(plan, ahead)
-    sources = [WAIVERS, convert(design, "draft_queue")]
-    for name, text in memories(plan, ahead).items():
-        sources.append(tmp_path / f"{name}.v")
-        sources[-1].write_text(text)
+    sources = [WAIVERS, convert(design, "draft_queue"), *written(tmp_path, memories(plan, ahead))]
     case = {
-        "ahead": ahead, "beats": design.beats, "record_bits": draft_record(plan).size,
+        "ahead": ahead, "beats": design.beats, "record_bits": drawn_token(plan).size,
         "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000,
     }  # fmt: skip
     simulate("draft_queue", sources, "draft_queue", "draft_queue.ring", case=case)

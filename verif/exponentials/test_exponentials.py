@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.case import pack
-from bench.check import convert
+from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
@@ -79,10 +79,7 @@ def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
 
 def run(tmp_path: Path, plan: Plan, patterns: list[str]) -> None:
     """Simulate the plan's `Exponentials`."""
-    sources = [WAIVERS, convert(Exponentials(plan), "exponentials")]
-    for name, text in memories(plan).items():
-        sources.append(tmp_path / f"{name}.v")
-        sources[-1].write_text(text)
+    sources = [WAIVERS, convert(Exponentials(plan), "exponentials"), *written(tmp_path, memories(plan))]
     case = case_of(plan, patterns)
     simulate("exponentials", sources, "exponentials", "exponentials.bench_exponentials", case=case)
 

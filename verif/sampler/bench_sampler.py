@@ -42,21 +42,12 @@ class TokenMonitor(Monitor):
             self.dut.slope.value, self.dut.greedy.value = vector["slope"], vector["greedy"]
         super()._take_note()
 
-    async def run(self) -> None:
-        """Take words for ever; pause while they wait, as the time between two of them would swallow the pauses."""
-        self._take_note()
-        while True:
-            if pause := next(self._stall):
-                self._set_ready(0)
-                await RisingEdge(self.clk)
-                while not self.valid.value:
-                    await RisingEdge(self.clk)
-                for _ in range(pause):
-                    await RisingEdge(self.clk)
-                    self._check_held()
-                    self._held = int(self.payload.value) if self.valid.value else None
-            self._set_ready(1)
-            await self._transfer()
+    async def _pause(self, pause: int) -> None:
+        """Once a word waits, as the time between two of them would swallow the pause."""
+        await RisingEdge(self.clk)
+        while not self.valid.value:
+            await RisingEdge(self.clk)
+        await super()._pause(pause)
 
     async def listen(self) -> None:
         """Collect the exponentials' beats."""
