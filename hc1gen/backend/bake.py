@@ -16,11 +16,17 @@ from .. import __version__
 from ..errors import InputError, problem
 from ..frontend.model import FINAL_NORM, layer_tensor
 from ..quant import saved
+from ..rtl import tile as tiles
+from ..rtl.behavioural import behavioural
 from ..rtl.chip import Chip
 from ..rtl.embedding import ROM, embedding_rom
+from ..rtl.gain import gain_module
 from ..rtl.plan import Order
-from ..rtl.tile import Tile, gain_module, tile_module
+from ..rtl.provenance import Tree
+from ..rtl.structural import ADDERS, adders, structural
+from ..rtl.tile import Tile, View
 from ..rtl.transformer import Transformer
+from . import flow
 from .amaranth_modules import to_verilog
 from .verilator_config import CONFIG, verilator_config
 
@@ -28,14 +34,18 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being written, how many modules are done, and how many there are."""
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Of the manifest."""
 MODEL, DRAFT_MODEL = "model.safetensors", "draft.safetensors"
 TOKENIZER = "tokenizer.json"
+FILES, SYNTHESIS_FILES = "filelist.f", "synth.f"
+"""Lists of the Verilog files, to simulate and to synthesise."""
+FABRICS = ("behavioural", "structural", "both")
+"""What `--fabric` may be."""
+STRUCTURAL = "rtl/structural"
+"""Folder of the structural view of the tiles."""
 BLOCKS = "rtl/blocks"
 """Folder of the files that Amaranth writes."""
-CLOCK_NS = 20.0
-"""Clock period the SDC asks for."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,10 @@ class VerilogModule:
     lines: Iterable[str]
 
 
-def bake(chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Write `chip` to folder `out` and return its manifest.
+def bake(
+    chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None, fabric: str = "behavioural"
+) -> dict[str, Any]:
+    """Write `chip` to folder `out` and return its manifest. fabric: one of FABRICS, the view or views of the tiles.
 
     `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
     where a plan does not fit its model or `out` cannot be used; an interrupted run leaves nothing behind.
@@ -62,7 +74,7 @@ def bake(chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = Non
         work = out.parent / f".{out.name}-{token_hex(4)}"  # named before it is made: a signal may come at once
         try:
             work.mkdir(mode=0o700)
-            manifest = _write(chip, work, tokenizer, progress or (lambda name, done, count: None))
+            manifest = _write(chip, work, tokenizer, progress or (lambda name, done, count: None), fabric)
             _replace(work, out)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -139,13 +151,15 @@ def _umask() -> int:
     return mask
 
 
-def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress) -> dict[str, Any]:
+def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: str) -> dict[str, Any]:
     digests = {}
-    for module in modules(chip, progress):
+    for module in modules(chip, progress, fabric):
         digests[module.path] = _write_lines(work / module.path, module.lines)
     order = list(digests)
-    names = [Path(path).stem for path in order]
-    texts = {"filelist.f": order, "chip.sdc": [sdc()], CONFIG: verilator_config(BLOCKS, names)}
+    simulation, synthesis = (_of_view(order, view) for view in _views(fabric))
+    names = [Path(path).stem for path in simulation if Path(path).stem != ADDERS]
+    texts = {FILES: simulation, SYNTHESIS_FILES: synthesis, CONFIG: verilator_config(BLOCKS, names)}
+    texts |= flow.files(synthesis, [tile.name for t in chip.transformers for tile in t.tiles()], chip.memories())
     for path, lines in texts.items():
         digests[path] = _write_lines(work / path, lines)
     contents = {MODEL: saved.to_bytes(chip.target.model), TOKENIZER: tokenizer.read_bytes()}
@@ -160,6 +174,19 @@ def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress) -> dict[
     return manifest
 
 
+def _views(fabric: str) -> tuple[str, str]:
+    """The view of the tiles to simulate and the one to synthesise."""
+    return ("behavioural", "structural") if fabric == "both" else (fabric, fabric)
+
+
+def _of_view(paths: Iterable[str], view: str) -> list[str]:
+    """Files without those of the other view."""
+    structural_names = {Path(path).stem for path in paths if path.startswith(STRUCTURAL)}
+    if view == "behavioural":
+        return [path for path in paths if not path.startswith(STRUCTURAL)]
+    return [path for path in paths if path.startswith(STRUCTURAL) or Path(path).stem not in structural_names]
+
+
 def _write_lines(path: Path, lines: Iterable[str]) -> str:
     """Write a text as it comes; its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,10 +199,10 @@ def _write_lines(path: Path, lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def modules(chip: Chip, progress: Progress | None = None) -> Iterator[VerilogModule]:
+def modules(chip: Chip, progress: Progress | None = None, fabric: str = "behavioural") -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
     report = progress or (lambda name, done, count: None)
-    blocks, leaves, netlists = chip.components(), list(_leaves(chip)), list(chip.netlists())
+    blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
         report(module.name, done, count)
@@ -188,21 +215,32 @@ def modules(chip: Chip, progress: Progress | None = None) -> Iterator[VerilogMod
         yield VerilogModule(f"rtl/{netlist.name}.v", netlist.name, netlist.verilog())
 
 
-def _leaves(chip: Chip) -> Iterator[VerilogModule]:
+def _leaves(chip: Chip, fabric: str) -> Iterator[VerilogModule]:
     """Tiles, tables and memories."""
+    views = set(_views(fabric))
+    if "structural" in views:
+        yield VerilogModule(f"{STRUCTURAL}/{ADDERS}.v", ADDERS, adders())
     for transformer in chip.transformers:
+        for tile in transformer.tiles():
+            if "behavioural" in views:
+                yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, _tile(transformer, tile, behavioural))
+            if "structural" in views:
+                yield VerilogModule(f"{STRUCTURAL}/{tile.name}.v", tile.name, _tile(transformer, tile, structural))
         yield from _tables(transformer)
     for name, text in chip.memories().items():
         yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
 
 
+def _tile(transformer: Transformer, tile: Tile, view: Callable[[Tile], View]) -> Iterator[str]:
+    """Lines of a tile, made when the first is asked for."""
+    scale_bits = transformer.plan.n.config.scale_bits
+    yield from tiles.module(tile, view(tile), transformer.kinds[tile.kind].acc_bits, scale_bits)
+
+
 def _tables(transformer: Transformer) -> Iterator[VerilogModule]:
-    """All that is made of a model's weights."""
+    """Gains and embedding."""
     model, plan = transformer.model, transformer.plan
     c = plan.n.config
-    for tile in transformer.tiles():
-        lines = tile_module(tile, transformer.kinds[tile.kind].acc_bits, c.scale_bits)
-        yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, lines)
     for name, tensor, gain in _gains(transformer):
         lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
         yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
@@ -230,12 +268,13 @@ def describe(chip: Chip) -> dict[str, Any]:
         "context": plan.n.context,
         "lanes": plan.lanes,
         "token_bits": plan.token_bits,
-        **_describe(chip.target),
-        "draft": None if chip.draft is None else {"ahead": chip.ahead, **_describe(chip.draft)},
+        "model_root": chip.root.hex(),
+        **_describe(chip.target, chip.trees[0]),
+        "draft": None if chip.draft is None else {"ahead": chip.ahead, **_describe(chip.draft, chip.trees[1])},
     }
 
 
-def _describe(transformer: Transformer) -> dict[str, Any]:
+def _describe(transformer: Transformer, tree: Tree) -> dict[str, Any]:
     """What is a model's own."""
     model = transformer.model
     return {
@@ -245,6 +284,10 @@ def _describe(transformer: Transformer) -> dict[str, Any]:
         "kv_heads_per_clock": transformer.plan.kv_heads_per_clock,
         "kinds": {name: asdict(kind) for name, kind in transformer.kinds.items()},
         "tiles": [_tile_entry(tile) for tile in transformer.tiles()],
+        "merkle": {
+            "root": tree.root.hex(),
+            "leaves": [{"name": leaf.name, "sha256": leaf.digest.hex()} for leaf in tree.leaves],
+        },
     }
 
 
@@ -261,12 +304,3 @@ def _tile_entry(tile: Tile) -> dict[str, Any]:
         "zero_weights": int((tile.weights == 0).sum()),
         "full_adders": tile.full_adders,
     }
-
-
-def sdc() -> str:
-    """Timing constraints: one clock, inputs and outputs a fifth of a period from the pins."""
-    return f"""# Timing constraints of the chip.
-create_clock -name clk -period {CLOCK_NS:.1f} [get_ports clk]
-set_input_delay {CLOCK_NS / 5:.1f} -clock clk [all_inputs -no_clocks]
-set_output_delay {CLOCK_NS / 5:.1f} -clock clk [all_outputs]
-"""

@@ -55,11 +55,13 @@ class Order:
     draft: Part | None
     ahead: int
     out: Path
+    fabric: str = "behavioural"
 
 
 def order(
     model: Path, draft: Path | None, ahead: int | None, out: Path | None, lanes: int | None, context: int | None,
     kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
+    fabric: str = "behavioural",
 ) -> Order:  # fmt: skip
     """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
     target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
@@ -77,8 +79,8 @@ def order(
         return Part(checkpoint, plan, Calibration.read(checkpoint, calibration, calibration_tokens, positions))
 
     if proposer is None:
-        return Order(config, part(target, ""), None, 0, out)
-    return Order(config, part(target, ""), part(proposer, DRAFT), steps, out)
+        return Order(config, part(target, ""), None, 0, out, fabric)
+    return Order(config, part(target, ""), part(proposer, DRAFT), steps, out, fabric)
 
 
 @click.command()
@@ -88,13 +90,20 @@ def order(
 @lanes_option
 @context_option
 @kv_heads_option
+@click.option(
+    "--fabric",
+    type=click.Choice(backend.FABRICS),
+    default="behavioural",
+    show_default=True,
+    help="How the tiles are written: counts to simulate, adders to synthesise.",
+)
 @calibration_options
 @set_option
 @json_option
 def bake(
     model: Path, out: Path | None, draft: Path | None, ahead: int | None, lanes: int | None, context: int | None,
-    kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...],
-    output: Output,
+    kv_heads_per_clock: int | None, fabric: str, calibration: Path | None, calibration_tokens: int,
+    settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
 
@@ -102,7 +111,8 @@ def bake(
     """
     config = numeric_config(settings)
     asked = order(
-        model, draft, ahead, out, lanes, context, kv_heads_per_clock, calibration, calibration_tokens, config
+        model, draft, ahead, out, lanes, context, kv_heads_per_clock, calibration, calibration_tokens, config,
+        fabric,
     )  # fmt: skip
     note_context(output, asked, context)
     output.result(run(output, asked))
@@ -121,7 +131,7 @@ def run(output: Output, order: Order) -> dict[str, Any]:
     draft = None if order.draft is None else order.draft.transformer(output, order.config)
     chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
     with output.progress("writing Verilog", total=1) as progress:
-        manifest = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress)
+        manifest = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress, order.fabric)
     verilog = [order.out / path for path in manifest["files"] if path.endswith((".v", ".sv"))]
     fields = {
         "out": str(order.out),

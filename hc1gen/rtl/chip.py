@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
+from ..quant import provenance
 from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
 from .layer import Blocks
 from .netlist import Netlist, Placed
+from .provenance import Tree
 from .sampler import Sampler
 from .sequencer import Sequencer
 from .temperature import Temperature
@@ -22,6 +25,8 @@ from .verifier import Verifier
 DRAFT = "draft_"
 """What the names of the draft's modules begin with."""
 SETTINGS = ("limit", "temperature", "seed", "speculate")
+ROOT = "model_root"
+"""Port that says which model this is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +64,16 @@ class Chip:
             problems.append(problem("ahead", self.ahead, f"1..{a.n.context - 1}", "choose a value in that range"))
         if problems:
             raise InputError("chip plan", problems)
+
+    @cached_property
+    def trees(self) -> list[Tree]:
+        """The target's Merkle tree, then the draft's."""
+        return [Tree.of(transformer) for transformer in self.transformers]
+
+    @property
+    def root(self) -> bytes:
+        """Names everything that is hardwired: the target's root; with a draft, the node over both roots."""
+        return provenance.root([tree.root for tree in self.trees])
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -108,9 +123,9 @@ class Chip:
         sequencer = self.blocks.kinds["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
-        netlist = Netlist(
-            "chip", self._purpose(), wiring.Signature({name: ports[name] for name in names if name in ports})
-        )
+        members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(provenance.ROOT_BITS)}
+        netlist = Netlist("chip", self._purpose(), wiring.Signature(members))
+        netlist.constants[ROOT] = int.from_bytes(self.root, "big")
         control = self.blocks.place(netlist, "sequencer", "sequencer")
         netlist.stream(netlist.top, control, "prompt", "prompt")
         netlist.stream(control, netlist.top, "out", "out")
@@ -223,4 +238,5 @@ class Chip:
                 f"The draft may run {self.ahead} tokens ahead. Since reset: tokens drafted, accepted, rejected, and "
                 "flushed behind a rejected one"
             )
+        lines.append(f"{ROOT} is the Merkle root of the weights: docs/provenance.md")
         return "\n".join(lines)

@@ -33,6 +33,7 @@ class Netlist:
         self.inputs = {"__".join(map(str, p)) for p, m, _ in signature.flatten(self.interface) if m.flow == In}
         self.top.nets = {port: port for port in self.top.widths}
         self.wires: dict[str, int] = {}
+        self.constants: dict[str, int] = {}  # output port → what it always says
         self.instances: list[Placed] = []
 
     def place(self, name: str, module: str, component: wiring.PureInterface | wiring.Component) -> Placed:
@@ -86,6 +87,9 @@ class Netlist:
         yield ");"
         for wire, width in self.wires.items():
             yield f"    wire {_range(width)}{wire};"
+        for port, value in self.constants.items():
+            width = self.top.widths[port]
+            yield f"    assign {port} = {width}'h{value:0{-(-width // 4)}x};"
         for placed in self.instances:
             forgotten = placed.widths.keys() - placed.nets.keys()
             if forgotten:

@@ -1,10 +1,14 @@
 """CMVM tiles as Verilog text: one constant matrix as logic, one bit-plane of the input vector per clock.
 
-Weights are grouped by magnitude (1, 2, 3, 4): a group is counted, the count is weighted. A negative weight takes the
-inverted input bit, since `-x = ~x + 1` for each bit; the ones add up to a constant per row, the accumulator's start.
+A row counts: a negative weight takes the inverted input bit, since `-x = ~x + 1` for each bit, so that every plane adds
+something positive. The sign plane is inverted as a whole, for the same reason. What that adds up to is a constant
+per row, its bias, and leaves where rows are read out: one adder per lane instead of one per row.
+
+This file has what the two views of a tile share, ports and read-out; `behavioural` writes the counts as expressions,
+`structural` as adders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,9 +59,24 @@ class Tile:
 
     @property
     def acc_bits(self) -> int:
-        """Accumulator width that no input overflows: twice a row's sum of magnitudes, above the bits shifted out."""
-        largest = int(np.abs(self.weights.astype(np.int64)).sum(axis=1).max())
-        return max(2 * largest, 1).bit_length() + 1 + self.act_bits - 1
+        """Signed width of a product of a row and a vector that no input overflows."""
+        return int(self.largest.max()).bit_length() + self.act_bits
+
+    @cached_property
+    def largest(self) -> np.ndarray:
+        """int64 [R]: sum of a row's magnitudes, the most that one plane counts."""
+        return np.abs(self.weights.astype(np.int64)).sum(axis=1)
+
+    @cached_property
+    def negative(self) -> np.ndarray:
+        """int64 [R]: sum of the magnitudes of a row's negative weights."""
+        return -np.minimum(self.weights, 0).astype(np.int64).sum(axis=1)
+
+    @cached_property
+    def lane_weights(self) -> np.ndarray:
+        """int64 [R, columns]: weights in the order of the input lanes, zero where a lane is padding."""
+        columns = np.array([-1 if c is None else c for c in self.columns])
+        return np.where(columns >= 0, self.weights[:, columns], 0).astype(np.int64)
 
     @property
     def full_adders(self) -> int:
@@ -65,8 +84,22 @@ class Tile:
         return int(np.count_nonzero(self.weights))
 
 
-def tile_module(tile: Tile, acc_bits: int, scale_bits: int) -> Iterator[str]:
-    """Lines of the behavioural view. Ports, all for the rising edge of `clk`:
+@dataclass(frozen=True)
+class View:
+    """One way to write a tile: `used` rows have registers, `r<row>` of `bits[row]` bits, that `lines` describe.
+
+    A register holds, after the planes of x, the row's product with x, less its bias; what a row without weights
+    holds is 0. `xs` is the plane, inverted in the last step.
+    """
+
+    name: str
+    bits: dict[int, int]
+    bias: np.ndarray
+    lines: Iterable[str]
+
+
+def module(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:
+    """Lines of a tile. Ports, all for the rising edge of `clk`:
 
     step: take plane `x` ([columns], bit j is column lane j), least significant plane with `first`, sign plane with
     `last`; read: put beat `beat` of rows on acc ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and
@@ -74,100 +107,86 @@ def tile_module(tile: Tile, acc_bits: int, scale_bits: int) -> Iterator[str]:
     """
     if np.abs(tile.shift).max() >= 1 << (SHIFT_BITS - 1):
         raise InputError(tile.name, f"a row needs a shift of {np.abs(tile.shift).max()}: its scale is out of any range")
-    yield from _header(tile)
+    yield from _header(tile, view)
+    count = len(tile.columns)
     yield f"module {tile.name} ("
     yield "    input wire clk,"
     yield "    input wire step, input wire first, input wire last,"
-    yield f"    input wire [{len(tile.columns) - 1}:0] x,"
+    yield f"    input wire [{count - 1}:0] x,"
     yield "    input wire read,"
     yield f"    input wire [{_beat_bits(tile) - 1}:0] beat,"
     yield f"    output reg [{tile.lanes * acc_bits - 1}:0] acc,"
     yield f"    output reg [{tile.lanes * scale_bits - 1}:0] mantissa,"
     yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
     yield ");"
-    used = [row for row in tile.rows if row is not None]
-    for row in used:
-        yield f"    reg signed [{acc_bits - 1}:0] r{row};"
-    yield "    always @(posedge clk) if (step) begin"
-    for row in used:
-        yield _row(tile, row, acc_bits)
-    yield "    end"
-    yield from _read_port(tile, acc_bits, scale_bits)
+    yield f"    wire [{count - 1}:0] xs = x ^ {{{count}{{last}}}};"
+    for row, bits in view.bits.items():
+        yield f"    reg [{bits - 1}:0] r{row};"
+    yield from view.lines
+    yield from _read_port(tile, view, acc_bits, scale_bits)
     yield "endmodule"
+
+
+def bias(tile: Tile, offset: np.ndarray) -> np.ndarray:
+    """int64 [R]: what a row's counts are above its product with x, negated; every count has `offset` [R] too much.
+
+    The planes of x count `w * x + negative`, and the last one, inverted, `largest - (w * x + negative)`.
+    """
+    top = 1 << (tile.act_bits - 1)
+    return tile.negative - top * tile.largest - (2 * top - 1) * offset
 
 
 def _beat_bits(tile: Tile) -> int:
     return max(1, (tile.beats - 1).bit_length())
 
 
-def _header(tile: Tile) -> Iterator[str]:
+def _header(tile: Tile, view: View) -> Iterator[str]:
     zeros = int(np.count_nonzero(tile.weights == 0))
-    yield f"// CMVM tile {tile.name}, behavioural view: {tile.weights.shape[0]} rows x {tile.weights.shape[1]} columns."
+    yield f"// CMVM tile {tile.name}, {view.name} view: {tile.weights.shape[0]} rows x {tile.weights.shape[1]} columns."
     first = 0
     for m in tile.matrices:
         yield f"// rows {first}..{first + len(m.weights) - 1}: {m.name}"
         first += len(m.weights)
-    yield "// One bit-plane of the vector a step, least significant first. A row's register rN halves and adds a count:"
-    yield "// x ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet magnitude 1, 2, 3, 4;"
-    yield "// `first` starts from the row's correction, `last` subtracts the sign plane. Bit j of x is column lane j."
-    yield f"// {tile.weights.size} weights, {zeros} of them zero; about {tile.full_adders} full adders."
+    yield f"// {tile.weights.size} weights, {zeros} of them zero."
+    yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. A row's"
+    yield "// register rN halves and adds a count, keeping the bit that falls out below. The sign plane comes inverted (xs)."
 
 
-def _mask(lanes: np.ndarray) -> str:
-    """Boolean [N] as a sized hexadecimal constant, lane 0 in bit 0."""
-    digits = np.packbits(lanes, bitorder="little")[::-1].tobytes().hex().lstrip("0") or "0"
-    return f"{len(lanes)}'h{digits}"
-
-
-def _lane_weights(tile: Tile, row: int) -> np.ndarray:
-    """Weights of a row in the order of the input lanes, zero where a lane is padding."""
-    columns = np.array([-1 if c is None else c for c in tile.columns])
-    return np.where(columns >= 0, tile.weights[row][columns], 0)
-
-
-def _row(tile: Tile, row: int, acc_bits: int) -> str:
-    """One row's clock: half the accumulator plus or minus the weighted count, the bit that falls out kept below."""
-    w = _lane_weights(tile, row).astype(np.int64)
-    top = acc_bits - tile.act_bits + 1  # width of the part that adds
-    constant = int(-w[w < 0].sum())
-    sign = _mask(w < 0)
-    terms = []
-    for magnitude in (1, 2, 3, 4):
-        group = np.abs(w) == magnitude
-        if group.any():
-            bits = f"(x ^ {sign}) & {_mask(group)}" if (w[group] < 0).any() else f"x & {_mask(group)}"
-            terms.append((f"{top}'d{magnitude} * " if magnitude > 1 else "") + f"{top}'($countones({bits}))")
-    count = " + ".join(terms) or f"{top}'d0"
-    kept = f"r{row}[{acc_bits - 1}], r{row}[{acc_bits - 1}:{tile.act_bits}]"
-    low = f"r{row}[{tile.act_bits - 1}:1]"
-    start = f"first ? {top}'d{constant} : {{{kept}}}"
-    return f"        r{row} <= {{({start}) + ({{{top}{{last}}}} ^ ({count})) + {top}'(last), {low}}};"
-
-
-def _read_port(tile: Tile, acc_bits: int, scale_bits: int) -> Iterator[str]:
-    yield "    always @(posedge clk) if (read) case (beat)"
+def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:
+    """The rows of a beat, and their constants; each lane adds its row's bias."""
+    fields = {"held": acc_bits, "bias": acc_bits, "its_mantissa": scale_bits, "its_shift": SHIFT_BITS}
+    for name, bits in fields.items():
+        yield f"    reg [{tile.lanes * bits - 1}:0] {name};"
+    yield "    always @* case (beat)"
     for b in range(tile.beats):
         rows = tile.rows[b * tile.lanes : (b + 1) * tile.lanes][::-1]
-        acc = ", ".join(f"{acc_bits}'d0" if r is None else f"r{r}" for r in rows)
-        mantissa = ", ".join(f"{scale_bits}'d{0 if r is None else tile.mantissa[r]}" for r in rows)
-        mask = (1 << SHIFT_BITS) - 1
-        shift = ", ".join(f"{SHIFT_BITS}'d{0 if r is None else int(tile.shift[r]) & mask}" for r in rows)
+        held = ", ".join(_fit(row, view.bits, acc_bits) for row in rows)
+        constants = {
+            "bias": _constants(view.bias, rows, acc_bits),
+            "its_mantissa": _constants(tile.mantissa, rows, scale_bits),
+            "its_shift": _constants(tile.shift, rows, SHIFT_BITS),
+        }
         label = "default" if b == tile.beats - 1 else f"{_beat_bits(tile)}'d{b}"
-        yield f"        {label}: begin acc <= {{{acc}}}; mantissa <= {{{mantissa}}}; shift <= {{{shift}}}; end"
+        assigned = " ".join(f"{name} = {{{values}}};" for name, values in constants.items())
+        yield f"        {label}: begin held = {{{held}}}; {assigned} end"
     yield "    endcase"
+    yield "    always @(posedge clk) if (read) begin"
+    for lane in range(tile.lanes):
+        place = f"[{lane * acc_bits} +: {acc_bits}]"
+        yield f"        acc{place} <= held{place} + bias{place};"
+    yield "        mantissa <= its_mantissa; shift <= its_shift;"
+    yield "    end"
 
 
-def gain_module(name: str, tensor: str, gain: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[str]:
-    """Lines of a constant table of RMSNorm gains: beat number in, gains of its lanes out. Combinational."""
-    beats = len(order) // lanes
-    width = max(1, (beats - 1).bit_length())
-    yield f"// RMSNorm gains of {tensor}, times the square root of the vector's length."
-    yield f"module {name} (input wire [{width - 1}:0] beat, output reg [{lanes * bits - 1}:0] gain);"
-    yield "    always @* case (beat)"
-    for b in range(beats):
-        values = [0 if i is None else int(gain[i]) & ((1 << bits) - 1) for i in order[b * lanes : (b + 1) * lanes]]
-        label = "default" if b == beats - 1 else f"{width}'d{b}"
-        constants = ", ".join(f"{bits}'d{v}" for v in reversed(values))
-        yield f"        {label}: gain = {{{constants}}};"
-    yield "    endcase"
-    yield "endmodule"
+def _fit(row: int | None, bits: dict[int, int], wanted: int) -> str:
+    """A row's register in `wanted` bits: more are 0, less are enough (the sum with the bias is exact modulo 2^n)."""
+    if row is None or row not in bits:
+        return f"{wanted}'d0"
+    if bits[row] >= wanted:
+        return f"r{row}" if bits[row] == wanted else f"r{row}[{wanted - 1}:0]"
+    return f"{wanted - bits[row]}'d0, r{row}"
+
+
+def _constants(values: np.ndarray, rows: Order, bits: int) -> str:
+    """A value for each lane, modulo 2^bits."""
+    return ", ".join(f"{bits}'d{0 if row is None else int(values[row]) & ((1 << bits) - 1)}" for row in rows)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bench.stalls import STALL_PATTERNS
 
-from cmvm.unit import check_tiles, make_tile, one_hot, steepest
+from cmvm.unit import check_tiles, make_tile, one_hot, steepest, text_of
 from hc1gen.errors import InputError
 from hc1gen.golden.arith import matmul
-from hc1gen.rtl.tile import Tile, tile_module
+from hc1gen.rtl.tile import Tile
 
 Case = tuple[Tile, np.ndarray]
 
@@ -97,4 +97,4 @@ def test_accumulator_holds_the_largest_product(weight, width):
 def test_shift_out_of_range_is_refused():
     tile = replace(make_tile(np.ones((2, 3)), lanes=1), shift=np.array([5, -128]))
     with pytest.raises(InputError, match="tile: a row needs a shift of 128: its scale is out of any range"):
-        list(tile_module(tile, tile.acc_bits, 10))
+        text_of(tile)

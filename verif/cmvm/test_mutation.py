@@ -17,7 +17,6 @@ from cmvm.unit import Unit, make_tile, one_hot, steepest, text_of, words_of
 WEIGHTS = np.array([[1, -2, 3, -4, 0], [-4, -4, -4, -4, -4], [0, 1, 0, 2, -1], [3, 2, 0, 1, -3]])
 VECTORS = np.concatenate([one_hot(5, (1, -1, 127)), steepest(WEIGHTS, 8)])
 TILE = make_tile(WEIGHTS, lanes=2)
-BITS = TILE.acc_bits
 
 
 def unchanged(text: str) -> str:
@@ -26,27 +25,27 @@ def unchanged(text: str) -> str:
 
 def weight_dropped(text: str) -> str:
     """Row 0: the 1 of column 0 becomes a 0."""
-    return text.replace("$countones(x & 5'h1)", "$countones(x & 5'h0)", 1)
+    return text.replace("$countones(xs & 5'h1)", "$countones(xs & 5'h0)", 1)
 
 
 def weight_added(text: str) -> str:
     """Row 0: the 0 of column 4 becomes a 1."""
-    return text.replace("$countones(x & 5'h1)", "$countones(x & 5'h11)", 1)
+    return text.replace("$countones(xs & 5'h1)", "$countones(xs & 5'h11)", 1)
 
 
 def weight_of_other_size(text: str) -> str:
     """Row 0: the 3 becomes a 4."""
-    return text.replace("7'd3 *", "7'd4 *", 1)
+    return text.replace("5'd3 *", "5'd4 *", 1)
 
 
 def weight_of_other_sign(text: str) -> str:
     """Row 0: column 1 no longer inverts its input."""
-    return text.replace("(x ^ 5'ha) & 5'h2", "(x ^ 5'h8) & 5'h2", 1)
+    return text.replace("(xs ^ 5'ha) & 5'h2", "(xs ^ 5'h8) & 5'h2", 1)
 
 
 def start_value(text: str) -> str:
     """Row 0 starts with one too much."""
-    return text.replace("first ? 7'd6", "first ? 7'd7", 1)
+    return text.replace("first ? 5'd0", "first ? 5'd1", 1)
 
 
 def start_ignored(text: str) -> str:
@@ -55,13 +54,18 @@ def start_ignored(text: str) -> str:
 
 
 def sign_plane_added(text: str) -> str:
+    """The last plane counts like the others."""
+    return text.replace("x ^ {5{last}}", "x", 1)
+
+
+def sign_plane_of_one_row_added(text: str) -> str:
     """Row 2: the last plane counts like the others."""
-    return re.sub(r"(r2 <= .*)\{7\{last\}\} \^", r"\1", text, count=1)
+    return re.sub(r"r2 <= .*", lambda line: line[0].replace("xs", "x"), text, count=1)
 
 
-def sign_plane_off_by_one(text: str) -> str:
-    """Row 2: the last plane is complemented, not negated."""
-    return re.sub(r"(r2 <= .*) \+ 7'\(last\)", r"\1", text, count=1)
+def bias_off_by_one(text: str) -> str:
+    """Row 0's."""
+    return text.replace("13'd6918", "13'd6919", 1)
 
 
 def mantissa(text: str) -> str:
@@ -76,29 +80,27 @@ def shift(text: str) -> str:
 
 
 def lanes_swapped(text: str) -> str:
-    return text.replace("acc <= {r1, r0}", "acc <= {r0, r1}", 1)
+    return text.replace("held = {r1, 1'd0, r0}", "held = {1'd0, r0, r1}", 1)
 
 
 def lanes_of_mantissas_swapped(text: str) -> str:
-    return re.sub(r"mantissa <= \{([^,]*), ([^}]*)\}", r"mantissa <= {\2, \1}", text, count=1)
+    return re.sub(r"its_mantissa = \{([^,]*), ([^}]*)\}", r"its_mantissa = {\2, \1}", text, count=1)
 
 
 def beats_swapped(text: str) -> str:
     return text.replace("1'd0: begin", "1'd1: begin", 1)
 
 
-def accumulator_too_narrow(text: str) -> str:
+def register_too_narrow(text: str) -> str:
     """Row 1, which needs every bit, loses the highest."""
-    narrow = text.replace(f"reg signed [{BITS - 1}:0] r1;", f"reg signed [{BITS - 2}:0] r1;")
-    narrow = narrow.replace(f"r1[{BITS - 1}], r1[{BITS - 1}:", f"r1[{BITS - 2}], r1[{BITS - 2}], r1[{BITS - 2}:")
-    narrow = re.sub(r"r1 <= (.*);", rf"r1 <= {BITS - 1}'(\1);", narrow)
-    return narrow.replace("acc <= {r1, ", f"acc <= {{{BITS}'(r1), ")
+    narrow = text.replace("reg [12:0] r1;", "reg [11:0] r1;").replace("{1'b0, r1[12:8]}", "{2'b0, r1[11:8]}")
+    return re.sub(r"r1 <= (.*);", r"r1 <= 12'(\1);", narrow).replace("{r1, ", "{1'b0, r1, ")
 
 
 MUTATIONS: list[Callable[[str], str]] = [
     unchanged, weight_dropped, weight_added, weight_of_other_size, weight_of_other_sign, start_value, start_ignored,
-    sign_plane_added, sign_plane_off_by_one, mantissa, shift, lanes_swapped, lanes_of_mantissas_swapped, beats_swapped,
-    accumulator_too_narrow,
+    sign_plane_added, sign_plane_of_one_row_added, bias_off_by_one, mantissa, shift, lanes_swapped,
+    lanes_of_mantissas_swapped, beats_swapped, register_too_narrow,
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A tile with its controller as one design, and the words that go into it and come out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from bench.case import pack
 from cmvm.together import Run, Words, check_together
 from hc1gen.golden.arith import matmul
 from hc1gen.quant.quantized import Matrix
+from hc1gen.rtl.behavioural import behavioural
 from hc1gen.rtl.cmvm import EXPONENT_BITS, Cmvm, accumulator_layout, plane_layout
 from hc1gen.rtl.plan import Order
-from hc1gen.rtl.tile import SHIFT_BITS, Tile, tile_module
+from hc1gen.rtl.structural import adders, structural
+from hc1gen.rtl.tile import SHIFT_BITS, Tile, View, module
 
 SCALE_BITS = 10
+VIEWS: dict[str, Callable[[Tile], View]] = {"behavioural": behavioural, "structural": structural}
 
 
 def make_tile(
@@ -72,8 +75,8 @@ class Unit(wiring.Component):
         return found
 
 
-def text_of(tile: Tile) -> str:
-    return "\n".join(tile_module(tile, tile.acc_bits, SCALE_BITS)) + "\n"
+def text_of(tile: Tile, view: str = "behavioural") -> str:
+    return "\n".join(module(tile, VIEWS[view](tile), tile.acc_bits, SCALE_BITS)) + "\n"
 
 
 def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
@@ -115,11 +118,15 @@ def words_of(tile: Tile, vectors: np.ndarray) -> tuple[Words, Words]:
 
 
 def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:
-    """Raise AssertionError unless every tile gives the golden products of its vectors."""
-    named = {name: (replace(tile, owner="tile", kind=name), vectors) for name, (tile, vectors) in runs.items()}
+    """Raise AssertionError unless both views of every tile give the golden products of its vectors."""
+    texts, units = ["\n".join(adders()) + "\n"], {}
+    for view in VIEWS:
+        for name, (tile, vectors) in runs.items():
+            named = replace(tile, owner=view, kind=name)
+            texts.append(text_of(named, view))
+            units[named.name] = Run(Unit(named), *words_of(named, vectors))
     source = folder / "tiles.sv"
-    source.write_text("".join(text_of(tile) for tile, _ in named.values()))
-    units = {name: Run(Unit(tile), *words_of(tile, vectors)) for name, (tile, vectors) in named.items()}
+    source.write_text("".join(texts))
     check_together("cmvm", units, patterns, [source])
 
 

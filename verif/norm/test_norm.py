@@ -13,7 +13,7 @@ from embedding.shapes import beats, make_plan
 from hc1gen.golden.norm import rms_norm
 from hc1gen.rtl.norm import RmsNorm
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.tile import gain_module
+from hc1gen.rtl.gain import gain_module
 
 
 class Norm(wiring.Component):

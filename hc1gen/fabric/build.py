@@ -1,0 +1,183 @@
+"""From a matrix to its network of adders: common parts, shared triples, then a compressor tree for every sum."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .compress import compress, half_adders
+from .network import Literal, Network
+from .parts import Sums, share
+from .triples import Bags, Term, Triple
+
+LEAST = 6
+"""Terms that two rows must have in common for a part of their own."""
+GROUP = 96
+"""Columns among which triples are looked for: more find hardly any and take longer."""
+CHOICES = 6
+"""Bits of a count of threes for which both ways to weight it, 1 + 2 and 4 - 1, are tried."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: bits, lowest first (None: always 0), of `sum(|weight| * literal) + offset + addend`.
+
+    The literal of a column is its input, or the complement where the weight is negative. largest: bound of that sum,
+    without the addend.
+    """
+
+    bits: tuple[Literal | None, ...]
+    offset: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A matrix as adders. Inputs of the network: its columns, then the addends' bits, row by row."""
+
+    network: Network
+    rows: tuple[Row, ...]
+
+
+def build(matrix: np.ndarray, addends: bool = False, least: int = LEAST) -> Fabric:
+    """Fabric of `matrix`, int [R, N] in -4..3.
+
+    addends: each row also adds a number from outside, at most as large as the row's own sum can be: an accumulator's
+    upper half. Its bits are inputs, `row.largest.bit_length()` per row.
+    """
+    return _Builder(matrix, addends, least).build()
+
+
+class _Builder:
+    """Terms are numbered: inputs, then bits of words, then what triples make. A word is a finished part."""
+
+    def __init__(self, matrix: np.ndarray, addends: bool, least: int):
+        self.matrix, self.addends = matrix, addends
+        self.sums: Sums = share(matrix, least)
+        self.order = self.sums.order()
+        self.bits: dict[Term, tuple[int, int]] = {}
+        self.words: dict[int, list[Term]] = {}
+        terms = matrix.shape[1]
+        for index in self.order:
+            if index >= len(matrix):
+                self.words[index] = list(range(terms, terms + self.width(index)))
+                terms += self.width(index)
+        self.bags = Bags(terms)
+        self.columns: dict[int, list[list[int]]] = {index: self._fill(index) for index in self.order}
+        self.made: dict[Term, Triple] = {}
+        for triple in self.bags.share():
+            self.made |= dict.fromkeys((triple.s, *triple.carries), triple)
+
+    def width(self, index: int) -> int:
+        """Bits of a sum."""
+        return self.sums.sums[index].largest.bit_length()
+
+    def build(self) -> Fabric:
+        """Parts before what they are part of; shared adders when they are first needed."""
+        columns = self.matrix.shape[1]
+        uppers = [self.sums.sums[row].largest.bit_length() if self.addends else 0 for row in range(len(self.matrix))]
+        self.network = Network(columns + sum(uppers))
+        self.literals: dict[Term, Literal | None] = {j: 2 * j for j in range(columns)}
+        rows: dict[int, list[Literal | None]] = {}
+        firsts = columns + np.cumsum([0, *uppers])
+        for index in self.order:
+            addend = [2 * (int(firsts[index]) + i) for i in range(uppers[index])] if index < len(uppers) else []
+            bits = self._add_up(index, addend)
+            if index < len(uppers):
+                rows[index] = bits
+            else:
+                self.literals |= dict(zip(self.words[index], bits, strict=True))
+        return Fabric(self.network, self._rows([rows[i] for i in range(len(self.matrix))]))
+
+    def _fill(self, index: int) -> list[list[int]]:
+        """Bags of a sum by bit position, and its terms put into them."""
+        groups = -(-self.matrix.shape[1] // GROUP)
+        positions: list[list[int]] = []
+        above = [-1] * groups
+        for _ in range(self.width(index) + 2):
+            above = [self.bags.bag(a) for a in above]
+            positions.append(above)
+        positions.reverse()
+        for node, coefficient in self.sums.sums[index].terms.items():
+            sign = int(coefficient < 0)
+            for position, term, group in self._bits_of(node, abs(coefficient)):
+                self.bags.put(positions[position][group], term, sign)
+        return positions
+
+    def _bits_of(self, node: int, magnitude: int) -> list[tuple[int, Term, int]]:
+        """(bit position, term, group) of a node times a magnitude; threes of words are weighted later."""
+        columns = self.matrix.shape[1]
+        if node < columns:
+            return [(i, node, node // GROUP) for i in range(3) if magnitude >> i & 1]
+        if magnitude == 3:
+            return []
+        return [(magnitude.bit_length() - 1 + i, term, 0) for i, term in enumerate(self.words[node - columns])]
+
+    def _add_up(self, index: int, addend: list[Literal]) -> list[Literal | None]:
+        """Compress what is in a sum's bags, its counted threes and an addend."""
+        width, largest = self.width(index), self.sums.sums[index].largest
+        is_row = index < len(self.matrix)
+        room = (1 << width) - 1 - largest if is_row else 0
+        total = width + bool(addend)
+        columns: list[list[Literal]] = [[] for _ in range(total + 2)]
+        for position, bags in enumerate(self.columns[index]):
+            for bag in bags:
+                for term, sign in self.bags.bags[bag].items():
+                    if (literal := self._literal(term)) is not None:
+                        columns[position].append(literal ^ sign)
+        for position, literal in enumerate(addend):
+            columns[position].append(literal)
+        room -= self._weight_threes(index, columns, total, room)
+        bits, _ = compress(self.network, columns, total, room)
+        return bits
+
+    def _weight_threes(self, index: int, columns: list[list[Literal]], width: int, room: int) -> int:
+        """Put three times a count of threes into the columns; how large a constant that adds.
+
+        A bit of the count is 1 + 2 or 4 - 1 times itself, whichever leaves columns that need fewer half adders.
+        """
+        node, sign = next(((n, int(c < 0)) for n, c in self.sums.sums[index].terms.items()
+                           if abs(c) == 3 and n >= self.matrix.shape[1]), (None, 0))  # fmt: skip
+        if node is None:
+            return 0
+        threes = [self.literals[term] for term in self.words[node - self.matrix.shape[1]]]
+        best: tuple[int, int, tuple[int, ...]] | None = None
+        for choice in product((0, 1), repeat=min(len(threes), CHOICES)):
+            constant = sum(less << i for i, less in enumerate(choice))
+            counts = defaultdict(int, {i: len(column) for i, column in enumerate(columns)})
+            for i, less in enumerate((*choice, *[0] * (len(threes) - len(choice)))):
+                counts[i] += 1
+                counts[i + 1 + less] += 1
+            if constant <= room and (best is None or (half_adders(counts, width), constant) < best[:2]):
+                best = (half_adders(counts, width), constant, choice)
+        assert best is not None  # all of them 1 + 2 needs no constant
+        for i, literal in enumerate(threes):
+            if literal is not None:
+                less = best[2][i] if i < len(best[2]) else 0
+                columns[i].append(literal ^ sign ^ less)
+                columns[i + 1 + less].append(literal ^ sign)
+        return best[1]
+
+    def _literal(self, term: Term) -> Literal | None:
+        """The literal of a term; a shared adder is put down when its first output is asked for."""
+        if term not in self.literals:
+            triple = self.made[term]
+            a, b, c = (self._literal(t) for t in triple.terms)
+            assert a is not None and b is not None and c is not None  # a bit that is always 0 is in no bag
+            inputs = [(a, b ^ turn_b, c ^ turn_c) for turn_b, turn_c in triple.classes]
+            s, carry = self.network.add(inputs[0])
+            self.literals |= {triple.s: 2 * s, triple.carries[0]: 2 * carry}
+            for term_of, literals in zip(triple.carries[1:], inputs[1:], strict=True):
+                self.literals[term_of] = 2 * self.network.add(literals, s=False)[1]
+        return self.literals[term]
+
+    def _rows(self, rows: list[list[Literal | None]]) -> tuple[Row, ...]:
+        """What the rows' bits stand for: their value when every input is 0 shows the offset."""
+        nets = self.network.evaluate(np.zeros((self.network.inputs, 1), np.int8))[:, 0]
+        made = []
+        for weights, bits in zip(self.matrix, rows, strict=True):
+            value = sum((int(nets[b >> 1]) ^ (b & 1)) << i for i, b in enumerate(bits) if b is not None)
+            offset = value + int(weights[weights < 0].sum())
+            made.append(Row(tuple(bits), offset, offset + int(np.abs(weights).sum())))
+        return tuple(made)
