@@ -11,7 +11,7 @@ from .network import Literal, Network
 from .parts import Sums, share
 from .triples import Bags, Term, Triple
 
-LEAST = 6
+LEAST = 8
 """Terms that two rows must have in common for a part of their own."""
 GROUP = 96
 """Columns among which triples are looked for: more find hardly any and take longer."""
@@ -40,19 +40,19 @@ class Fabric:
     rows: tuple[Row, ...]
 
 
-def build(matrix: np.ndarray, addends: bool = False, least: int = LEAST) -> Fabric:
+def build(matrix: np.ndarray, addends: bool = False, least: int = LEAST, triples: bool = True) -> Fabric:
     """Fabric of `matrix`, int [R, N] in -4..3.
 
     addends: each row also adds a number from outside, at most as large as the row's own sum can be: an accumulator's
     upper half. Its bits are inputs, `row.largest.bit_length()` per row.
     """
-    return _Builder(matrix, addends, least).build()
+    return _Builder(matrix, addends, least, triples).build()
 
 
 class _Builder:
     """Terms are numbered: inputs, then bits of words, then what triples make. A word is a finished part."""
 
-    def __init__(self, matrix: np.ndarray, addends: bool, least: int):
+    def __init__(self, matrix: np.ndarray, addends: bool, least: int, triples: bool):
         self.matrix, self.addends = matrix, addends
         self.sums: Sums = share(matrix, least)
         self.order = self.sums.order()
@@ -66,7 +66,7 @@ class _Builder:
         self.bags = Bags(terms)
         self.columns: dict[int, list[list[int]]] = {index: self._fill(index) for index in self.order}
         self.made: dict[Term, Triple] = {}
-        for triple in self.bags.share():
+        for triple in self.bags.share() if triples else ():
             self.made |= dict.fromkeys((triple.s, *triple.carries), triple)
 
     def width(self, index: int) -> int:

@@ -3,12 +3,12 @@
 `adders` are the modules that it is made of; a flow maps them onto a library's own cells, one by one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..fabric.build import Fabric, build
-from ..fabric.network import Adder, Literal
+from ..fabric.network import Adder, Literal, Network
 from .tile import Tile, View, bias
 
 ADDERS = "adders"
@@ -51,25 +51,34 @@ def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int]) -> Iterator[str]:
         yield f"    wire [{half - 1}:0] h{row} = r{row}[{width - 1}:{tile.act_bits}] & {{{half}{{~first}}}};"
         names += [f"h{row}[{i}]" for i in range(half)]
     names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
-    for adder in fabric.network.adders:
-        yield from _adder(adder, names)
+    yield from instances(fabric.network, names)
     yield "    always @(posedge clk) if (step) begin"
     for (row, _), made in zip(bits.items(), fabric.rows, strict=True):
-        sums = ", ".join("1'b0" if b is None else _literal(b, names) for b in reversed(made.bits))
-        yield f"        r{row} <= {{{sums}, r{row}[{tile.act_bits - 1}:1]}};"
+        yield f"        r{row} <= {{{number(made.bits, names)}, r{row}[{tile.act_bits - 1}:1]}};"
     yield "    end"
+
+
+def instances(network: Network, names: list[str]) -> Iterator[str]:
+    """Lines of a network's adders; `names` are those of its nets."""
+    for adder in network.adders:
+        yield from _adder(adder, names)
+
+
+def number(bits: Sequence[Literal | None], names: list[str]) -> str:
+    """Bits, lowest first, for the inside of a concatenation."""
+    return ", ".join("1'b0" if b is None else _literal(b, names) for b in reversed(bits))
 
 
 def _adder(adder: Adder, names: list[str]) -> Iterator[str]:
     """One instance, named after its first output."""
     outputs = {"s": adder.s, "co": adder.co} if adder.s is not None else {"co": adder.co}
     kind = "ha" if len(adder.inputs) == 2 else "fa" if adder.s is not None else "maj"
-    number = next(net for net in outputs.values() if net is not None)
-    nets = {port: f"unused_{number}" if net is None else names[net] for port, net in outputs.items()}
+    first = next(net for net in outputs.values() if net is not None)
+    nets = {port: f"unused_{first}" if net is None else names[net] for port, net in outputs.items()}
     inputs = {port: _literal(i, names) for port, i in zip("abc", adder.inputs, strict=False)}
     ports = ", ".join(f".{port}({net})" for port, net in (inputs | nets).items())
     yield f"    wire {', '.join(nets.values())};"
-    yield f"    hc1gen_{kind} u{number} ({ports});"
+    yield f"    hc1gen_{kind} u{first} ({ports});"
 
 
 def _literal(literal: Literal, names: list[str]) -> str:

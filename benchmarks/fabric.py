@@ -1,0 +1,286 @@
+"""What a weight costs: the combinational fabric of constant matrices, mapped to cell libraries, form beside form."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from common import Fields, Table, conditions, script, show, verdict
+
+# isort: split
+import click
+import numpy as np
+
+from hc1gen.backend.synth import library as libraries
+from hc1gen.backend.synth.figures import Figures
+from hc1gen.backend.synth.job import Mapper
+from hc1gen.backend.synth.jobs import Job, Plan
+from hc1gen.backend.synth.yosys import Yosys
+from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.options import PATH, json_option
+from hc1gen.cli.output import Output
+from hc1gen.errors import InputError, problem
+from hc1gen.fabric.build import build
+from hc1gen.fabric.network import Network
+from hc1gen.quant.config import NumericConfig
+from hc1gen.quant.quantized import quantize
+from hc1gen.rtl.structural import instances, number
+
+PDK = Path(__file__).resolve().parents[2] / "shared" / "pdk"
+LIBRARIES = {"asap7": "asap7/*.lib.gz", "sky130": "sky130*.lib.gz"}
+SIGMA = 1.5
+"""Of Gaussian weights before they are rounded and clipped to -4..3: a quarter of them is zero."""
+GAUSSIAN = {"64x64": (64, 64), "64x512": (512, 64), "576x576": (576, 576)}
+"""Inputs x rows → shape."""
+REQUIRED = {
+    ("64x64", "asap7"): (0.135, 0.115), ("64x64", "sky130"): (12.5, 11.5), ("64x512", "asap7"): (0.125, 0.105),
+    ("576x576", "asap7"): (0.125, 0.105), ("default model", "asap7"): (0.15, 0.12),
+}  # fmt: skip
+"""(at most, aim) in µm² per weight."""
+SOLVER_SECONDS, TIMES_PARALLEL = 120, 15
+NEVER = 1 << 30
+
+
+def gaussian(shape: tuple[int, int]) -> np.ndarray:
+    weights = np.random.default_rng(0).standard_normal(shape) * SIGMA
+    return np.clip(np.round(weights), -4, 3).astype(np.int64)
+
+
+def default_model() -> dict[str, np.ndarray]:
+    """Every matrix that is a tile of the embedded model, rows with common inputs stacked."""
+    model = quantize(Checkpoint.load(EMBEDDED).ir, NumericConfig())
+    found = {}
+    for i, layer in enumerate(model.layers):
+        stacks = {"qkv": (layer.k, layer.v, layer.q), "out": (layer.o,), "gate_up": (layer.gate, layer.up)}
+        for name, matrices in (stacks | {"down": (layer.down,)}).items():
+            found[f"layer{i}_{name}"] = np.concatenate([m.weights for m in matrices]).astype(np.int64)
+    return found | {"head": model.head.weights.astype(np.int64)}
+
+
+# Forms: Verilog of a module `name` with input x and the rows on y.
+
+
+def shared(name: str, weights: np.ndarray, **options: int) -> Iterator[str]:
+    """The product's own fabric, without registers."""
+    fabric = build(weights, **options)
+    bits = [len(row.bits) for row in fabric.rows]
+    yield f"module {name} (input wire [{weights.shape[1] - 1}:0] x, output wire [{sum(bits) - 1}:0] y);"
+    names = [f"x[{j}]" for j in range(weights.shape[1])]
+    names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
+    yield from instances(fabric.network, names)
+    values = ", ".join(number(row.bits, names) for row in reversed(fabric.rows))
+    yield f"    assign y = {{{values}}};\nendmodule"
+
+
+def counted(name: str, weights: np.ndarray) -> Iterator[str]:
+    """Grouped by magnitude and counted, the rest left to yosys."""
+    width = int(np.abs(weights).sum(axis=1).max()).bit_length()
+    count = weights.shape[1]
+    yield f"module {name} (input wire [{count - 1}:0] x, output wire [{len(weights) * width - 1}:0] y);"
+    for r, row in enumerate(weights):
+        groups = [
+            [f"{'~' if row[j] < 0 else ''}x[{j}]" for j in np.flatnonzero(np.abs(row) == m)] for m in (1, 2, 3, 4)
+        ]
+        terms = [f"{width}'d{m} * ({' + '.join(f'{width}({bit})' for bit in g)})".replace(f"{width}(", f"{width}'(")
+                 for m, g in zip((1, 2, 3, 4), groups, strict=True) if g]  # fmt: skip
+        yield f"    assign y[{r * width} +: {width}] = {' + '.join(terms) or '0'};"
+    yield "endmodule"
+
+
+def parallel(name: str, weights: np.ndarray) -> Iterator[str]:
+    """All eight bits at once, `w * x + w * x + ...`: what other generators emit."""
+    count, width = weights.shape[1], 8 + int(np.abs(weights).sum(axis=1).max()).bit_length()
+    yield f"module {name} (input wire [{8 * count - 1}:0] x, output wire [{len(weights) * width - 1}:0] y);"
+    for j in range(count):
+        yield f"    wire signed [7:0] x{j} = x[{8 * j} +: 8];"
+    for r, row in enumerate(weights):
+        terms = " + ".join(f"({int(row[j])}) * x{j}" for j in np.flatnonzero(row)) or "0"
+        yield f"    wire signed [{width - 1}:0] y{r} = {terms};"
+        yield f"    assign y[{r * width} +: {width}] = y{r};"
+    yield "endmodule"
+
+
+def da4ml(name: str, weights: np.ndarray) -> Iterator[str]:
+    """da4ml's adder graph for inputs of one bit (Sun et al., arXiv:2507.04535), an adder a line."""
+    from da4ml.cmvm import solve
+
+    count = weights.shape[1]
+    pipeline = solve(weights.T.astype(np.float32), qintervals=[(0.0, 1.0, 1.0)] * count, latencies=[0.0] * count)
+    yield f"module {name} (input wire [{count - 1}:0] x, output wire [{len(weights) * 16 - 1}:0] y);"
+    values = [(f"$signed({{1'b0, x[{j}]}})", 0) for j in range(count)]  # (expression, power of two it is in units of)
+    for stage, solution in enumerate(pipeline.solutions):
+        made: list[tuple[str, int]] = []
+        for i, op in enumerate(solution.ops):
+            if op.opcode == -1:
+                expression, unit = values[op.id0]
+                made.append((expression, unit + int(solution.inp_shifts[op.id0])))
+                continue
+            (a, unit_a), (b, unit_b) = made[op.id0], made[op.id1]
+            unit_b += op.data
+            unit = min(unit_a, unit_b)
+            bits = int(max(abs(op.qint.min), abs(op.qint.max)) / 2.0**unit).bit_length() + 1
+            sign = "-" if op.opcode == 1 else "+"
+            yield f"    wire signed [{bits - 1}:0] v{stage}_{i} = ({a} <<< {unit_a - unit}) {sign} ({b} <<< {unit_b - unit});"
+            made.append((f"v{stage}_{i}", unit))
+        ends = zip(solution.out_idxs, solution.out_shifts, solution.out_negs, strict=True)
+        values = [("16'sd0", 0) if i < 0 else (f"(-{made[i][0]})" if negative else made[i][0], made[i][1] + int(shift))
+                  for i, shift, negative in ends]  # fmt: skip
+    for r, (expression, unit) in enumerate(values):
+        yield f"    wire signed [15:0] y{r} = {expression} <<< {unit};"
+        yield f"    assign y[{16 * r} +: 16] = y{r};"
+    yield "endmodule"
+
+
+Form = Callable[[str, np.ndarray], Iterator[str]]
+FORMS: dict[str, Form] = {
+    "hc1gen": shared,
+    "plain tree": lambda name, w: shared(name, w, least=NEVER, triples=False),
+    "common parts only": lambda name, w: shared(name, w, triples=False),
+    "shared triples only": lambda name, w: shared(name, w, least=NEVER),
+    "counted, left to yosys": counted,
+    "da4ml, one-bit inputs": da4ml,
+    "w * x in parallel": parallel,
+}
+
+
+class Bench:
+    """Maps modules to the libraries that are there."""
+
+    def __init__(self, pdk: Path, work: Path):
+        self.yosys, self.work = Yosys(), work
+        self.libraries = {}
+        for name, pattern in LIBRARIES.items():
+            files = sorted(pdk.glob(pattern))
+            if not files:
+                raise InputError(
+                    pdk, problem("Liberty files", f"no {pattern}", f"those of {name}", "give their folder")
+                )
+            self.libraries[name] = libraries.load(files, self.yosys)
+
+    def map(self, name: str, source: Path) -> dict[str, Figures]:
+        """Library → figures of a module."""
+        plan = Plan(self.work, (), (), (), name)
+        found = {}
+        for library in self.libraries.values():
+            with tempfile.TemporaryDirectory(dir=self.work) as scratch:
+                found[library.name] = Mapper(library, plan, Path(scratch), self.yosys).run(Job(name, "tile", source))
+        return dict(zip(self.libraries, found.values(), strict=True))
+
+    def measure(self, case: str, form: str, weights: np.ndarray) -> Fields:
+        """One matrix in one form."""
+        name = f"m{abs(hash((case, form))) % 10**9}"
+        start = time.process_time()
+        lines = list(FORMS[form](name, weights))
+        seconds = time.process_time() - start
+        source = self.work / f"{name}{'.sv' if form.startswith('counted') else '.v'}"
+        source.write_text("\n".join(lines) + "\n")
+        mapped = {library: _figures(f, weights.size) for library, f in self.map(name, source).items()}
+        return {"case": case, "form": form, "weights": int(weights.size), "solver_seconds": round(seconds, 1), **mapped}
+
+
+def _figures(f: Figures, weights: int) -> Fields:
+    names = ("cells", "full_adders", "half_adders", "logic_depth", "delay_ps", "area_um2")
+    return {name: getattr(f, name) for name in names} | {"area_per_weight_um2": f.area_um2 / weights}
+
+
+def cases(quick: bool) -> list[tuple[str, str, np.ndarray]]:
+    """(case, form, weights), the longest first."""
+    small = gaussian(GAUSSIAN["64x64"])
+    found = [("64x64", form, small) for form in reversed(FORMS)]
+    for name in () if quick else ("576x576", "64x512"):
+        forms = ("hc1gen", "plain tree") if name == "576x576" else ("hc1gen", "plain tree", "da4ml, one-bit inputs")
+        found += [(name, form, gaussian(GAUSSIAN[name])) for form in forms]
+    return found if quick else found + [(name, "hc1gen", w) for name, w in default_model().items()]
+
+
+def summed(measured: list[Fields]) -> Fields:
+    """All matrices of the default model as one."""
+    weights = sum(each["weights"] for each in measured)
+    total: Fields = {"case": "default model", "form": "hc1gen", "weights": weights}
+    total["solver_seconds"] = round(sum(each["solver_seconds"] for each in measured), 1)
+    for library in LIBRARIES:
+        own = [each[library] for each in measured]
+        total[library] = {
+            name: sum(f[name] for f in own) for name in ("cells", "full_adders", "half_adders", "area_um2")
+        }
+        total[library] |= {name: max(f[name] for f in own) for name in ("logic_depth", "delay_ps")}
+        total[library]["area_per_weight_um2"] = total[library]["area_um2"] / weights
+    return total
+
+
+def tables(fields: Fields) -> list[Table]:
+    """Area of every form, and what is required."""
+    measured = fields["measured"]
+    rows = [
+        [m["case"], m["form"], m[lib]["full_adders"] / m["weights"], *(round(m[each]["area_per_weight_um2"], 4) for each in LIBRARIES),
+         m["asap7"]["delay_ps"], m["sky130"]["delay_ps"], m["solver_seconds"]]
+        for m in measured for lib in ("sky130",)
+    ]  # fmt: skip
+    required = []
+    for m in measured:
+        for library in LIBRARIES:
+            if m["form"] == "hc1gen" and (m["case"], library) in REQUIRED:
+                most, aim = REQUIRED[m["case"], library]
+                area = m[library]["area_per_weight_um2"]
+                required.append(
+                    [
+                        m["case"],
+                        library,
+                        round(area, 4),
+                        f"at most {most}: {verdict(area, most)}",
+                        f"below {aim}: {verdict(area, aim)}",
+                    ]
+                )
+    columns = (
+        "matrix",
+        "form",
+        "full adders per weight",
+        "ASAP7, µm² per weight",
+        "sky130, µm² per weight",
+        "ASAP7, ps",
+        "sky130, ps",
+        "solver, s",
+    )
+    note = (
+        f"Matrices: inputs x rows, Gaussian of standard deviation {SIGMA} (seed 0) rounded to -4..3, a quarter zeros."
+    )
+    return [
+        Table("Combinational fabric after mapping", columns, rows, note),
+        Table("What it must reach", ("matrix", "library", "µm² per weight", "required", "aim"), required),
+        Table("Ratios, 64x64, ASAP7", ("against", "times as large", "required"), _ratios(measured)),
+    ]
+
+
+def _ratios(measured: list[Fields]) -> list[list[object]]:
+    areas = {m["form"]: m["asap7"]["area_um2"] for m in measured if m["case"] == "64x64"}
+    needed = {"w * x in parallel": TIMES_PARALLEL, "da4ml, one-bit inputs": 1}
+    found: list[list[object]] = []
+    for form, area in areas.items():
+        if form != "hc1gen":
+            ratio = area / areas["hc1gen"]
+            bound = needed.get(form)
+            found.append(
+                [form, round(ratio, 2), f"at least {bound}: {verdict(ratio, bound, least=True)}" if bound else ""]
+            )
+    return found
+
+
+@click.command("fabric")
+@click.option("--pdk", type=PATH, default=PDK, help="Folder with the Liberty files of ASAP7 and sky130.")
+@click.option("--quick", is_flag=True, help="Only 64x64.")
+@json_option
+def main(pdk: Path, quick: bool, output: Output) -> None:
+    """Area of the fabric in every form, on ASAP7 and sky130."""
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(2) as pool:
+        bench = Bench(pdk, Path(scratch))
+        measured = list(pool.map(lambda case: bench.measure(*case), cases(quick)))
+    whole = [m for m in measured if m["case"].startswith(("layer", "head"))]
+    shown = [m for m in measured if m not in whole] + ([summed(whole)] if whole else [])
+    fields = {"measured": shown, "matrices": whole, "conditions": conditions()}
+    show(output, tables(fields))
+    output.result(fields)
+
+
+if __name__ == "__main__":
+    script(main)
