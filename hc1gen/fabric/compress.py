@@ -10,7 +10,9 @@ from itertools import combinations
 from .network import Literal, Network
 
 WINDOW = 6
-"""Literals of a column among which the next three are chosen."""
+"""Literals of a column among which three are chosen where no three are alike."""
+KINDS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Polarities: in libraries whose adders keep it, and in those whose adders turn it over."""
 
 
 def compress(
@@ -42,14 +44,28 @@ def compress(
     return bits, constant
 
 
-def _choose(network: Network, column: list[Literal]) -> tuple[Literal, Literal, Literal]:
-    """Take three literals out of a column: early ones, of one polarity."""
+def _choose(network: Network, column: list[Literal]) -> tuple[Literal, ...]:
+    """Take three literals out of a column: three of one polarity, the earliest there are, else the three that need fewest
+    inverters among the earliest."""
     column.sort(key=lambda literal: network.arrival[literal >> 1])
-    window = column[:WINDOW]
-    chosen = min(combinations(window, 3), key=lambda three: (network.mismatch(three), network.arrival[three[2] >> 1]))
+    found = [three for kind in KINDS if len(three := _alike(network, column, kind)) == 3]
+    if found:
+        chosen = min(found, key=lambda three: max(network.arrival[literal >> 1] for literal in three))
+    else:
+        chosen = min(combinations(column[:WINDOW], 3), key=network.mismatch)
     for literal in chosen:
         column.remove(literal)
     return chosen
+
+
+def _alike(network: Network, column: list[Literal], kind: tuple[int, int]) -> tuple[Literal, ...]:
+    """Up to three literals that are at hand in polarity `kind`, plain and alternating; those that only are come first."""
+    fixed, free = [], []
+    for literal in column:
+        held = network.polarities(literal)
+        if all(h is None or h == k for h, k in zip(held, kind, strict=True)):
+            (free if None in held else fixed).append(literal)
+    return tuple([*fixed, *free][:3])
 
 
 def _complements(network: Network, pair: list[Literal]) -> bool:

@@ -39,11 +39,17 @@ class Network:
     def add(self, literals: tuple[Literal, ...], *, s: bool = True, co: bool = True) -> tuple[int, int]:
         """Put down an adder; its nets (s, co), -1 for one that is not wanted."""
         arrival = 1 + max(self.arrival[n >> 1] for n in literals)
-        plain = _majority(literals, self.plain)
-        alternating = 1 - _majority(literals, self.alternating)
+        plain = self._polarity(literals, self.plain)
+        alternating = 1 - self._polarity(literals, self.alternating)
         made = [self._net(arrival, plain, alternating) if wanted else -1 for wanted in (s, co)]
         self.adders.append(Adder(literals, made[0] if s else None, made[1] if co else None))
         return made[0], made[1]
+
+    def polarities(self, literal: Literal) -> tuple[int | None, int | None]:
+        """Whether the complement of a literal is at hand rather than itself, plain and alternating; None: both are."""
+        plain, alternating = self.plain[literal >> 1], self.alternating[literal >> 1]
+        invert = literal & 1
+        return None if plain is None else plain ^ invert, None if alternating is None else alternating ^ invert
 
     def mismatch(self, literals: tuple[Literal, ...]) -> int:
         """Inverters that an adder of these literals costs, both kinds of library together."""
@@ -65,14 +71,17 @@ class Network:
                 nets[adder.co] = total >> 1
         return nets
 
+    def _polarity(self, literals: tuple[Literal, ...], held: list[int | None]) -> int:
+        """The polarity that most inputs have at hand, 0 where all have both; the others get an inverter, and then have both."""
+        kinds = [(literal & 1) ^ p for literal in literals if (p := held[literal >> 1]) is not None]
+        chosen = int(2 * sum(kinds) > len(kinds))
+        for literal in literals:
+            if (p := held[literal >> 1]) is not None and (literal & 1) ^ p != chosen:
+                held[literal >> 1] = None
+        return chosen
+
     def _net(self, arrival: int, plain: int | None, alternating: int | None) -> int:
         self.arrival.append(arrival)
         self.plain.append(plain)
         self.alternating.append(alternating)
         return len(self.arrival) - 1
-
-
-def _majority(literals: tuple[Literal, ...], held: list[int | None]) -> int:
-    """Polarity in which most inputs are at hand, 0 where all are in both."""
-    kinds = [(literal & 1) ^ p for literal in literals if (p := held[literal >> 1]) is not None]
-    return int(2 * sum(kinds) > len(kinds))
