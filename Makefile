@@ -11,7 +11,7 @@ DRAFT  ?= $(wildcard $(MODEL)-draft)
 DESIGN ?= rtl_out/$(NAME)
 JOBS   ?= 2
 
-.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal bench clean
+.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal gate flow-check fpga bench clean
 
 help:
 	@echo "demo         bake, build, talk: the embedded model end to end"
@@ -24,6 +24,9 @@ help:
 	@echo "synth-check  yosys reads and elaborates the whole chip, generic cells"
 	@echo "mutate       break the chip in many ways and see the tests fail"
 	@echo "formal       prove the circuits of speculation, and see the proofs of broken ones fail"
+	@echo "gate         simulate a small chip as netlists of cells: tiles, a layer, the whole"
+	@echo "flow-check   LibreLane reads the configurations that bake writes for it"
+	@echo "fpga         a small chip through yosys and nextpnr to a bitstream; utilisation and Fmax"
 	@echo "bench        measure: see benchmarks/README.md"
 
 $(VENV)/installed: pyproject.toml
@@ -64,6 +67,17 @@ mutate: install
 
 formal: install
 	$(BIN)/pytest -n $(JOBS) verif/formal -m formal
+
+gate: install
+	$(BIN)/pytest -n $(JOBS) verif/gate -m gate
+
+flow-check:
+	$(PYTHON) -m venv build/librelane
+	build/librelane/bin/pip install --quiet --disable-pip-version-check -e '.[librelane]' pytest
+	build/librelane/bin/pytest tests/backend/flow
+
+fpga: install
+	$(BIN)/python benchmarks/run.py --only fpga
 
 bench: bake
 	$(BIN)/python benchmarks/run.py $(DESIGN)

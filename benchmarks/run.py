@@ -9,6 +9,7 @@ from common import Fields, Table, script, show
 
 # isort: split
 import click
+import fpga
 import lanes
 import large
 import numeric
@@ -24,11 +25,11 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 MODULES = {
     "numeric": numeric, "sampling": sampling, "large": large, "speed": speed, "speculation": speculation,
-    "lanes": lanes,
+    "lanes": lanes, "fpga": fpga,
 }  # fmt: skip
 QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""
-FULL = {"numeric": ["--write"], "sampling": [], "large": [], "speed": [], "speculation": [], "lanes": []}
+FULL = {"numeric": ["--write"], "sampling": [], "large": [], "speed": [], "speculation": [], "lanes": [], "fpga": []}
 ON_DESIGN = ("speed", "speculation")
 """Benchmarks that simulate a baked chip."""
 

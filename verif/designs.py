@@ -36,7 +36,8 @@ class Recipe:
     """What to bake. `eos` is how many tokens end a text, chosen among those the model says; None: the model's own.
 
     draft: the name of a model, or one made from the target: `itself`, its first `layer`, or `noise`: the target with
-    the rows of its head in another order. ahead: how many tokens it may run ahead.
+    the rows of its head in another order. ahead: how many tokens it may run ahead. fabric: the view or views of the
+    tiles.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Recipe:
     eos: int | None = None
     draft: str | None = None
     ahead: int = 0
+    fabric: str = "behavioural"
 
     @property
     def checkpoint(self) -> Path:
@@ -118,7 +120,7 @@ def design(recipe: Recipe) -> Design:
             draft = _draft(model, recipe)
             target = _transformer(model, recipe)
             chip = Chip(target, draft and _transformer(draft, recipe, DRAFT), recipe.ahead)
-            bake(chip, folder, recipe.checkpoint / "tokenizer.json")
+            bake(chip, folder, recipe.checkpoint / "tokenizer.json", fabric=recipe.fabric)
     return Design(folder)
 
 

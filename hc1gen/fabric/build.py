@@ -11,7 +11,7 @@ from .network import Literal, Network
 from .parts import Sums, share
 from .triples import Bags, Term, Triple
 
-LEAST = 8
+LEAST = 9
 """Terms that two rows must have in common for a part of their own."""
 GROUP = 96
 """Columns among which triples are looked for: more find hardly any and take longer."""

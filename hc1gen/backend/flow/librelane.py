@@ -83,13 +83,18 @@ def _macro(name: str, libraries: dict[str, str]) -> Config:
 
 
 def _makefile(design: Design) -> Iterator[str]:
-    yield "# make: hardens every tile, then the chip. The memories' macros have to lie in macros/NAME/ before:"
+    yield "# make: hardens every tile, places them, then the chip. The memories' macros lie in macros/NAME/ before:"
     yield from (f"# {memory}" for memory in design.memories)
+    yield "# gds/NAME.gds, lef/NAME.lef, lib/NAME.lib. What hc1gen synth says for sky130 has to be there, too."
     yield "LIBRELANE ?= librelane"
+    yield "PYTHON ?= python3"
     yield f"TILES = {' '.join(design.tiles)}"
     yield ""
-    yield "chip: $(TILES:%=macros/%/done)"
-    yield "\t$(LIBRELANE) config.json"
+    yield "chip: places.json"
+    yield "\t$(LIBRELANE) config.json places.json"
+    yield ""
+    yield "places.json: $(TILES:%=macros/%/done)"
+    yield "\t$(PYTHON) -m hc1gen.backend.flow.places ../.."
     yield ""
     yield "macros/%/done: %.json"
     yield "\t$(LIBRELANE) --save-views-to macros/$* $<"

@@ -1,6 +1,7 @@
-"""What bake writes for place and route: files that are there, blocks that are all of the tiles, LibreLane's own schema."""
+"""What bake writes for place and route: files that are there, every tile a block, LibreLane's own schema."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from fake_pdk import fake_pdk
 
 from hc1gen.backend import bake, flow
+from hc1gen.backend.flow import places
 from hc1gen.backend.flow.design import Memory
+from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.quant.config import NumericConfig
@@ -27,12 +30,18 @@ VIEWS = ("LEF", "LIB", "GDS")
 def baked(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("flow") / "small"
     model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    bake.bake(Chip(Transformer(model, Plan(model.numerics(16), 3, 1))), out, SMALL / "tokenizer.json")
+    chip = Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
+    bake.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
     return out
 
 
 def tiles(baked: Path) -> list[str]:
     return [tile["module"] for tile in json.loads((baked / "manifest.json").read_text())["tiles"]]
+
+
+def listed(baked: Path) -> list[Path]:
+    """What is for synthesis: the structural view of the tiles."""
+    return [baked / line for line in (baked / "synth.f").read_text().split()]
 
 
 def memories(baked: Path) -> list[str]:
@@ -75,8 +84,7 @@ def test_orfs_hardens_every_tile_and_reads_all_other_logic(baked):
         assert block["DESIGN_NICKNAME"] == [f"small_{tile}"]
         read += [Path(path) for path in block["VERILOG_FILES"]]
     assert all(path.is_file() for path in read)
-    every = {path for path in (baked / "rtl").rglob("*") if path.is_file() and path.parent.name != "memories"}
-    assert set(read) == every
+    assert set(read) == {path for path in listed(baked) if path.parent.name != "memories"}
 
 
 def test_orfs_names_every_memory_that_has_no_macro(baked):
@@ -99,26 +107,22 @@ def librelane(tmp_path, monkeypatch):
     flows = pytest.importorskip("librelane.flows", reason="LibreLane is not installed: make flow-check")
     classic = flows.Flow.factory.get("Classic")
     root = fake_pdk(tmp_path / "pdk", classic.get_all_config_variables(classic))
-    return lambda path: classic(str(path), pdk="sky130A", pdk_root=str(root)).config
+    return lambda config: classic(config, pdk="sky130A", pdk_root=str(root)).config
 
 
 def test_librelane_takes_the_configuration_of_every_tile(baked, librelane):
     for tile in tiles(baked):
-        config = librelane(baked / "flow/librelane" / f"{tile}.json")
+        config = librelane(str(baked / "flow/librelane" / f"{tile}.json"))
         assert config["DESIGN_NAME"] == tile
-        assert Path(config["VERILOG_FILES"][-1]).samefile(next((baked / "rtl").rglob(f"{tile}.*")))
+        assert Path(config["VERILOG_FILES"][-1]) in [path for path in listed(baked) if path.stem == tile]
 
 
 def test_librelane_takes_the_configuration_of_the_chip(baked, librelane):
     path = baked / "flow/librelane/config.json"
     with pytest.raises(Exception, match=r"macros/layer0_qkv/gds/layer0_qkv\.gds' does not exist"):
-        librelane(path)
-    views = json.loads(path.read_text())["MACROS"].values()
-    for view in (file for macro in views for kind in macro.values() for file in _files(kind)):
-        target = path.parent / view.removeprefix("dir::")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
-    config = librelane(path)
+        librelane(str(path))
+    harden(baked)
+    config = librelane(str(path))
     assert set(config["MACROS"]) == set(tiles(baked) + memories(baked))
     assert not {Path(p).parent.name for p in config["VERILOG_FILES"]} & {"memories"}
 
@@ -130,8 +134,53 @@ def test_librelane_refuses_what_is_not_in_its_schema(baked, librelane):
         bad = path.with_name("bad.json")
         bad.write_text(json.dumps(good | wrong))
         with pytest.raises(Exception, match=message):
-            librelane(bad)
+            librelane(str(bad))
 
 
-def _files(kind):
-    return kind if isinstance(kind, list) else [file for files in kind.values() for file in files]
+def harden(baked: Path) -> None:
+    """Files in the place of every macro's views; the LEF files say a size, each another."""
+    folder = baked / "flow/librelane"
+    for i, (name, macro) in enumerate(json.loads((folder / "config.json").read_text())["MACROS"].items()):
+        for view in [*macro["gds"], *macro["lef"], *(file for files in macro["lib"].values() for file in files)]:
+            target = folder / view.removeprefix("dir::")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(f"MACRO {name}\n  SIZE {100 + 37 * i} BY {310.5 - 11 * i} ;\nEND {name}\n")
+
+
+def test_places_of_macros(baked):
+    """Every tile and every memory stands on the die once, none on another, with room for the cells."""
+    harden(baked)
+    config = json.loads((baked / places.CONFIG).read_text())
+    found = places.places(baked, 1e5, config)
+    corners = {path: i["location"] for macro in found["MACROS"].values() for path, i in macro["instances"].items()}
+    assert {"target.layer0.qkv_tile", "target.layer0.attention.kv_cache", "target.head_tile"} < corners.keys()
+    assert len(corners) == len(tiles(baked)) + len(memories(baked))
+    _, _, width, height = found["DIE_AREA"]
+    boxes = []
+    for i, macro in enumerate(found["MACROS"].values()):
+        for instance in macro["instances"].values():
+            (x, y), w, h = instance["location"], 100 + 37 * i, 310.5 - 11 * i
+            assert 0 < x < x + w < width and 0 < y < y + h < height
+            assert all(x + w < a or a + c < x or y + h < b or b + d < y for a, b, c, d in boxes)
+            boxes.append((x, y, w, h))
+    assert width * height - sum(w * h for *_, w, h in boxes) > 1e5 * 100 / 40
+
+
+def test_macros_without_a_size_are_named(baked, tmp_path):
+    copy = shutil.copytree(baked, tmp_path / "chip", ignore=shutil.ignore_patterns("macros"))
+    with pytest.raises(InputError, match=r"head: got no size in flow/librelane/macros/head/lef/head\.lef"):
+        places.places(copy, 1e5, json.loads((copy / places.CONFIG).read_text()))
+    with pytest.raises(InputError, match="synthesis report: got none"):
+        places.write(copy)
+
+
+def test_librelane_takes_the_places(baked, librelane):
+    harden(baked)
+    (baked / "synth/sky130_fd_sc_hd__tt").mkdir(parents=True)
+    report = {"kinds": {"tile": {"area_um2": 9e9}, "block": {"area_um2": 9e4}, "table": {"area_um2": 1e4}}}
+    (baked / "synth/sky130_fd_sc_hd__tt/report.json").write_text(json.dumps(report))
+    assert places.write(baked).startswith("8 macros on ")
+    config = librelane([str(baked / places.CONFIG), str(baked / places.PLACES)])
+    instances = {path for macro in config["MACROS"].values() for path in macro.instances}
+    assert len(instances) == 8
+    assert config["FP_SIZING"] == "absolute"

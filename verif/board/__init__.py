@@ -1,0 +1,1 @@
+"""Testbench of the chip behind a serial line, as it stands in an FPGA."""

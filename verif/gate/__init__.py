@@ -1,0 +1,1 @@
+"""The testbenches of the RTL, run on what synthesis makes of it: tiles, a layer, a small whole chip (`make gate`)."""
