@@ -38,6 +38,8 @@ FORMAT = 3
 """Of the manifest."""
 MODEL, DRAFT_MODEL = "model.safetensors", "draft.safetensors"
 TOKENIZER = "tokenizer.json"
+KEPT = ("sim", "synth/jobs")
+"""Folders that another bake leaves alone."""
 FILES, SYNTHESIS_FILES = "filelist.f", "synth.f"
 """Lists of the Verilog files, to simulate and to synthesise."""
 FABRICS = ("behavioural", "structural", "both")
@@ -120,14 +122,14 @@ def _not_ours(folder: Path) -> list[str]:
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        if name != MANIFEST and not name.startswith("sim/"):
+        if name != MANIFEST and not name.startswith(("sim/", "synth/")):
             if digests.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
                 found.append(name)
     return found
 
 
 def _replace(work: Path, out: Path) -> None:
-    """Put `work` in the place of `out`. Simulators built from the old chip stay: they are found by content."""
+    """Put `work` in the place of `out`. Simulators and mapped modules of the old chip stay: they are found by content."""
     work.chmod(0o777 & ~_umask())
     if not out.exists():
         work.rename(out)
@@ -136,8 +138,10 @@ def _replace(work: Path, out: Path) -> None:
     try:
         out.rename(old / "out")
         work.rename(out)
-        if (old / "out" / "sim").is_dir():
-            (old / "out" / "sim").rename(out / "sim")
+        for kept in KEPT:
+            if (old / "out" / kept).is_dir():
+                (out / kept).parent.mkdir(exist_ok=True)
+                (old / "out" / kept).rename(out / kept)
     finally:
         if not out.exists():
             (old / "out").rename(out)
@@ -286,7 +290,7 @@ def _describe(transformer: Transformer, tree: Tree) -> dict[str, Any]:
         "tiles": [_tile_entry(tile) for tile in transformer.tiles()],
         "merkle": {
             "root": tree.root.hex(),
-            "leaves": [{"name": leaf.name, "sha256": leaf.digest.hex()} for leaf in tree.leaves],
+            "leaves": [{"name": leaf.name, "shape": leaf.shape, "sha256": leaf.digest.hex()} for leaf in tree.leaves],
         },
     }
 

@@ -91,7 +91,7 @@ def report() -> list[ToolStatus]:
         _status("make", "compiling the simulator", True, lambda: _gnu("make")),
         _status("perl", "starting Verilator", True, lambda: _gnu("perl")),
         _status("cocotb", "unit tests of the hardware", False, lambda: _package("cocotb")),
-        _status("pyosys", "synthesis checks", False, lambda: _package("pyosys")),
+        _status("pyosys", "synthesis", False, lambda: _package("pyosys")),
     ]
 
 

@@ -16,6 +16,8 @@ from .golden import golden
 from .inspection import inspect
 from .program import Program
 from .sim import sim
+from .synth import synth
+from .verify import verify
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,5 +30,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (bake, inspect, golden, sim, evaluate, doctor, demo):
+for command in (bake, inspect, golden, sim, synth, verify, evaluate, doctor, demo):
     main.add_command(command)

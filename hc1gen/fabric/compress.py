@@ -45,8 +45,8 @@ def compress(
 
 
 def _choose(network: Network, column: list[Literal]) -> tuple[Literal, ...]:
-    """Take three literals out of a column: three of one polarity, the earliest there are, else the three that need fewest
-    inverters among the earliest."""
+    """Take three literals out of a column: three of one polarity, the earliest there are, else the three among the
+    earliest that need fewest inverters."""
     column.sort(key=lambda literal: network.arrival[literal >> 1])
     found = [three for kind in KINDS if len(three := _alike(network, column, kind)) == 3]
     if found:
@@ -59,8 +59,9 @@ def _choose(network: Network, column: list[Literal]) -> tuple[Literal, ...]:
 
 
 def _alike(network: Network, column: list[Literal], kind: tuple[int, int]) -> tuple[Literal, ...]:
-    """Up to three literals that are at hand in polarity `kind`, plain and alternating; those that only are come first."""
-    fixed, free = [], []
+    """Up to three literals at hand in polarity `kind`, plain and alternating; first those that are in no other."""
+    fixed: list[Literal] = []
+    free: list[Literal] = []
     for literal in column:
         held = network.polarities(literal)
         if all(h is None or h == k for h, k in zip(held, kind, strict=True)):

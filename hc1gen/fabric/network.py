@@ -72,7 +72,7 @@ class Network:
         return nets
 
     def _polarity(self, literals: tuple[Literal, ...], held: list[int | None]) -> int:
-        """The polarity that most inputs have at hand, 0 where all have both; the others get an inverter, and then have both."""
+        """The polarity that most inputs have at hand, 0 where all have both; the others get an inverter: both."""
         kinds = [(literal & 1) ^ p for literal in literals if (p := held[literal >> 1]) is not None]
         chosen = int(2 * sum(kinds) > len(kinds))
         for literal in literals:

@@ -21,10 +21,11 @@ PARAMETERS = "parameters"
 
 @dataclass(frozen=True)
 class Leaf:
-    """A named byte string."""
+    """A named byte string; `shape` is that of the tensor in it."""
 
     name: str
     content: bytes
+    shape: tuple[int, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -44,9 +45,9 @@ class Tensor:
     @property
     def leaf(self) -> Leaf:
         """Number of dimensions, dimensions, integers row by row, number of scales, mantissas, shifts."""
-        numbers = ([self.integers.ndim, *self.integers.shape], self.integers,
-                   [len(self.mantissa)], self.mantissa, self.shift)  # fmt: skip
-        return Leaf(self.name, b"".join(map(_bytes, numbers)))
+        numbers: list[Sequence[int] | np.ndarray] = [[self.integers.ndim, *self.integers.shape], self.integers]
+        numbers += [[len(self.mantissa)], self.mantissa, self.shift]
+        return Leaf(self.name, b"".join(_bytes(each) for each in numbers), self.integers.shape)
 
 
 def parameters_leaf(parameters: Mapping[str, Any]) -> Leaf:

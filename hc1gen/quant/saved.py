@@ -59,6 +59,12 @@ def load(path: Path) -> QuantizedModel:
         raise InputError(path, problem("content", repr(error), FORMAT, "bake the chip again")) from error
 
 
+def formats(fields: dict[str, Any]) -> Formats:
+    """Formats as JSON has them; `KeyError` or `TypeError` where they are none."""
+    layers = tuple(LayerFormats(**{**layer, "key_frac": tuple(layer["key_frac"])}) for layer in fields["layers"])
+    return Formats(**{**fields, "layers": layers})
+
+
 def _model(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> QuantizedModel:
     def part(name: str) -> Gain | Matrix:
         if name in metadata["gains"]:
@@ -66,16 +72,13 @@ def _model(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> Quantized
         return Matrix(metadata["tensors"][name], *(arrays[f"{name}.{a}"] for a in MATRIX_ARRAYS))
 
     shape = ModelConfig(**{**metadata["model"], "eos": tuple(metadata["model"]["eos"])})
-    layer_formats = tuple(
-        LayerFormats(**{**f, "key_frac": tuple(f["key_frac"])}) for f in metadata["formats"]["layers"]
-    )
     layers = tuple(
         QuantizedLayer(**{f.name: part(f"layers.{i}.{f.name}") for f in fields(QuantizedLayer)})  # type: ignore[arg-type]
         for i in range(shape.layers)
     )
     model = QuantizedModel(
         metadata["name"], metadata["sha256"], shape, NumericConfig(**metadata["config"]),
-        Formats(**{**metadata["formats"], "layers": layer_formats}),
+        formats(metadata["formats"]),
         arrays["embedding"], arrays["embedding_scale"], layers, part("final_gain"), part("head"),  # type: ignore[arg-type]
     )  # fmt: skip
     model.verify()

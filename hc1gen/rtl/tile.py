@@ -149,7 +149,7 @@ def _header(tile: Tile, view: View) -> Iterator[str]:
         first += len(m.weights)
     yield f"// {tile.weights.size} weights, {zeros} of them zero."
     yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. A row's"
-    yield "// register rN halves and adds a count, keeping the bit that falls out below. The sign plane comes inverted (xs)."
+    yield "// register rN halves and adds a count, the bit that falls out kept below. The sign plane comes inverted."
 
 
 def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:

@@ -44,6 +44,6 @@ def speculating(tmp_path_factory, draft) -> Path:
     for path, file in ((SMALL, "model.safetensors"), (draft, "draft.safetensors")):
         model = calibrated(Output(True), Checkpoint.load(path), NumericConfig(), 16, Calibration(20, None))
         (folder / file).write_bytes(saved.to_bytes(model))
-    manifest = {"hc1gen": "0", "format": 2, "context": 16, "token_bits": 6, "draft": {"ahead": 3}}
+    manifest = {"hc1gen": "0", "format": 3, "context": 16, "token_bits": 6, "draft": {"ahead": 3}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

@@ -21,10 +21,12 @@ def gaussian(rows: int, columns: int, seed: int = 0) -> np.ndarray:
 def rows_of(fabric: Fabric, inputs: np.ndarray) -> np.ndarray:
     """Inputs [N, T] → rows [R, T]."""
     nets = fabric.network.evaluate(inputs.astype(np.int8)).astype(np.int64)
-    return np.array([
-        sum(((nets[b >> 1] ^ (b & 1)) << i for i, b in enumerate(row.bits) if b is not None), np.zeros(inputs.shape[1], int))
-        for row in fabric.rows
-    ])  # fmt: skip
+    values = np.zeros((len(fabric.rows), inputs.shape[1]), np.int64)
+    for value, row in zip(values, fabric.rows, strict=True):
+        for i, bit in enumerate(row.bits):
+            if bit is not None:
+                value += (nets[bit >> 1] ^ (bit & 1)) << i
+    return values
 
 
 def check(matrix: np.ndarray, fabric: Fabric) -> None:

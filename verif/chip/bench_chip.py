@@ -113,6 +113,7 @@ async def answers(dut: Any, pattern: str) -> None:
     for task in tasks:
         task.cancel()
     assert checker.checked == len(output_words())
+    assert int(dut.model_root.value) == CASE.model_root
     for watcher in watchers:
         assert len(watcher.cycles) == len(watcher.expected), f"{watcher.name}: {len(watcher.cycles)} words passed"
     if pattern == "none" and watchers:

@@ -1,0 +1,79 @@
+"""Adder cells of the structural view: a module counts as one where its truth table says so."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .circuit import Cell, Circuit, Net, Unreadable
+from .linear import ADDER, CARRY
+from .simulate import Simulator
+
+Triple = tuple[Net, ...]
+
+
+def with_adders(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
+    """`circuit` with the instances of `modules` marked as adders. `Unreadable` where one of them is none."""
+    used = {cell.type for cell in circuit.cells} & modules.keys()
+    kinds = {name: adder_kind(modules[name]) for name in used}
+    inverters = _inverters(circuit)
+    sums = {}
+    for cell in circuit.cells:
+        if kinds.get(cell.type) == ADDER and cell.outputs["s"] and "c" in cell.inputs:
+            triple, complement = _triple(cell, inverters)
+            sums[triple] = cell.outputs["s"][0], complement
+    return replace(circuit, cells=tuple(_marked(cell, kinds.get(cell.type), sums, inverters) for cell in circuit.cells))
+
+
+def _marked(cell: Cell, kind: str | None, sums: Mapping[Triple, tuple[Net, int]], inverters: Mapping[Net, Net]) -> Cell:
+    """A carry gets the sum that some adder makes of the same three nets, with or without complements, as an input."""
+    if kind != CARRY:
+        return cell if kind is None else replace(cell, type=kind)
+    triple, complement = _triple(cell, inverters)
+    if triple not in sums:
+        raise Unreadable("a carry has no adder that makes the sum to it")
+    s, its_complement = sums[triple]
+    parameters = {"complement": str(complement ^ its_complement)}
+    return Cell(kind, parameters, {**cell.inputs, "s": (s,)}, cell.outputs)
+
+
+def _inverters(circuit: Circuit) -> dict[Net, Net]:
+    """Net → the net that it is the complement of."""
+    found: dict[Net, Net] = {}
+    for cell in circuit.of_type("$not", "$_NOT_"):
+        found |= dict(zip(cell.outputs["Y"], cell.inputs["A"], strict=False))
+    return found
+
+
+def _triple(cell: Cell, inverters: Mapping[Net, Net]) -> tuple[Triple, int]:
+    """The nets that an adder adds, sorted, complements taken off; and whether an odd number of them was complemented.
+
+    Complements of all inputs complement the sum, since it is their exclusive or.
+    """
+    nets, complement = [], 0
+    for port in ("a", "b", "c"):
+        (net,) = cell.inputs[port]
+        while net in inverters:
+            net, complement = inverters[net], complement ^ 1
+        nets.append(net)
+    return tuple(sorted(nets)), complement
+
+
+def adder_kind(module: Circuit) -> str:
+    """ADDER where `s + 2 * co` is the sum of all inputs, two or three, and CARRY where only co is there.
+
+    Tried for every value of the inputs. `Unreadable` where it is neither.
+    """
+    single = all(len(bits) == 1 for bits in (*module.inputs.values(), *module.outputs.values()))
+    three = module.inputs.keys() == {"a", "b", "c"}
+    if not single or not (three or module.inputs.keys() == {"a", "b"}) or "co" not in module.outputs:
+        raise Unreadable(f"{module.name}: not an adder by its ports")
+    values = range(1 << len(module.inputs))
+    simulator = Simulator(module, len(values))
+    for i, port in enumerate(module.inputs):
+        simulator.set(port, [sum((value >> i & 1) << value for value in values)])
+    simulator.settle()
+    wanted = {"s": 0, "co": 1}
+    for port in module.outputs:
+        (found,) = simulator.output(port)
+        if port not in wanted or any(found >> v & 1 != v.bit_count() >> wanted[port] & 1 for v in values):
+            raise Unreadable(f"{module.name}: its {port} is not that of an adder")
+    return ADDER if "s" in module.outputs else CARRY

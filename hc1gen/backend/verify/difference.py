@@ -1,0 +1,64 @@
+"""What is found to differ, in words for people and fields for programs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...quant.provenance import Tensor
+
+MOST = 1000
+"""Differences that are listed for one tensor; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """kind: weight, mantissa, shift, circuit, root, manifest, file or model. where: a file of the baked folder."""
+
+    kind: str
+    where: str
+    what: str
+    found: Any = None
+    expected: Any = None
+    tensor: str | None = None
+    row: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        told = f": found {self.found}, expected {self.expected}"
+        return f"{self.where}: {self.what}{'' if self.found is None and self.expected is None else told}"
+
+
+def of_tensors(where: str, found: Tensor, expected: Tensor) -> Iterator[Difference]:
+    """Every integer, mantissa and shift that differs, by tensor, row and column; a vector has columns only."""
+    if found.integers.shape != expected.integers.shape:
+        shapes = list(found.integers.shape), list(expected.integers.shape)
+        yield Difference("weight", where, f"{expected.name}, shape", *shapes, tensor=expected.name)
+        return
+    kind = "gain" if expected.integers.ndim == 1 else "weight"
+    different = np.argwhere(found.integers != expected.integers)
+    for place in different[:MOST]:
+        row, column = (None, int(place[0])) if len(place) == 1 else (int(place[0]), int(place[1]))
+        at = f"column {column}" if row is None else f"row {row}, column {column}"
+        values = int(found.integers[tuple(place)]), int(expected.integers[tuple(place)])
+        yield Difference(kind, where, f"{expected.name}, {at}", *values, expected.name, row, column)
+    if len(different) > MOST:
+        yield Difference(kind, where, f"{expected.name}: {len(different) - MOST} more differ", tensor=expected.name)
+    for kind in ("mantissa", "shift"):
+        a, b = getattr(found, kind), getattr(expected, kind)
+        for row in np.flatnonzero(a != b)[:MOST]:
+            what = f"{expected.name}, row {row}, {kind} of its scale"
+            yield Difference(kind, where, what, int(a[row]), int(b[row]), expected.name, int(row))
+
+
+def of_objects(where: str, found: Any, expected: Any, path: str = "") -> Iterator[Difference]:
+    """Values of JSON that differ, each under its path."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted({*found, *expected}):
+            yield from of_objects(where, found.get(key), expected.get(key), f"{path}.{key}" if path else str(key))
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for index, pair in enumerate(zip(found, expected, strict=True)):
+            yield from of_objects(where, *pair, f"{path}[{index}]")
+    elif found != expected:
+        yield Difference("manifest", where, path, found, expected)

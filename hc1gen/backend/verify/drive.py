@@ -1,0 +1,87 @@
+"""A mapped tile, whose adders are no longer to be seen: driven with vectors, its answers read.
+
+If what comes out is an affine function of the bits of the vector, which is not proved here, then a vector of zeros and
+all vectors with a single one prove every weight. Vectors with -2**(act_bits - 1) in one column, and random ones, must
+come out as these weights say; registers begin at random values. That is evidence, not proof.
+"""
+
+import random
+
+import numpy as np
+
+from .circuit import Circuit, Unreadable
+from .simulate import Simulator
+from .tables import numbers, signed
+from .tile import PORTS, Reading, Shape
+
+RANDOM_VECTORS = 200
+SEED = 1
+
+
+def drive_tile(circuit: Circuit, shape: Shape) -> Reading:
+    """What a mapped tile holds, by its answers."""
+    missing = [port for port in PORTS if port not in {**circuit.inputs, **circuit.outputs}]
+    if missing:
+        raise Unreadable(f"{circuit.name}: no port {', '.join(missing)}")
+    columns = len(circuit.inputs["x"])
+    vectors = _vectors(columns, shape.act_bits)
+    acc, mantissa, shift = _answers(circuit, shape, vectors)
+    weights = (acc[1 : 1 + columns] - acc[0]).T
+    faults = {}
+    for place in np.flatnonzero((mantissa != mantissa[0]).any(axis=0) | (shift != shift[0]).any(axis=0)):
+        faults[int(place)] = "its scale depends on the vector"
+    for place in np.flatnonzero((acc != vectors @ weights.T).any(axis=0)):
+        wrong = int(np.flatnonzero(acc[:, place] != vectors @ weights[place])[0])
+        faults[int(place)] = _told(wrong, columns)
+    return Reading(weights, mantissa[0], shift[0], faults)
+
+
+def _vectors(columns: int, act_bits: int) -> np.ndarray:
+    """int64 [patterns, columns]: zero, a one in each column, the lowest number in each column, random ones."""
+    lowest = -(1 << (act_bits - 1))
+    ones = np.eye(columns, dtype=np.int64)
+    drawn = np.random.default_rng(SEED).integers(lowest, -lowest, (RANDOM_VECTORS, columns))
+    return np.concatenate([ones[:1] * 0, ones, ones * lowest, drawn])
+
+
+def _told(index: int, columns: int) -> str:
+    """What is wrong where vector `index` does not come out as the weights say."""
+    if index == 0:
+        return "a vector of zeros does not give zero"
+    if index <= 2 * columns:
+        return f"column {(index - 1) % columns}: the sign plane is not subtracted"
+    return "a random vector does not come out as its weights say"
+
+
+def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """acc, mantissa and shift, each int64 [patterns, places]."""
+    count = len(vectors)
+    simulator = Simulator(circuit, count)
+    simulator.scramble(random.Random(SEED))
+    simulator.set_all("read", 0)
+    simulator.set_all("beat", 0)
+    simulator.set_all("step", 1)
+    for plane in range(shape.act_bits):
+        simulator.set_all("first", plane == 0)
+        simulator.set_all("last", plane == shape.act_bits - 1)
+        ones = np.packbits((vectors >> plane & 1).astype(np.uint8), axis=0, bitorder="little")
+        simulator.set("x", [int.from_bytes(ones[:, column].tobytes(), "little") for column in range(vectors.shape[1])])
+        simulator.tick()
+    simulator.spread(shape.beats)  # from here on, all beats at once
+    simulator.set_all("step", 0)
+    simulator.set_all("read", 1)
+    block = (1 << count) - 1
+    for_bit = [
+        sum(block << (beat * count) for beat in range(shape.beats) if beat >> i & 1)
+        for i in range(len(circuit.inputs["beat"]))
+    ]
+    simulator.set("beat", for_bit)
+    simulator.tick()
+    simulator.settle()
+
+    def port(name: str) -> np.ndarray:
+        lanes = numbers(simulator.output(name), count * shape.beats, shape.lanes)
+        return lanes.reshape(shape.beats, count, shape.lanes).transpose(1, 0, 2).reshape(count, -1)
+
+    widths = {name: len(circuit.outputs[name]) // shape.lanes for name in ("acc", "shift")}
+    return signed(port("acc"), widths["acc"]), port("mantissa"), signed(port("shift"), widths["shift"])

@@ -1,0 +1,287 @@
+"""A circuit on many input patterns at once: the value of a net is an integer, bit k being its value under pattern k."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .circuit import FALSE, TRUE, UNDEFINED, Cell, Circuit, Net, Unreadable
+
+Word = list[int]
+"""Values of nets, least significant net first."""
+
+
+def flatten(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
+    """`circuit` with instances of `modules` replaced by what is in them. Modules hold no instances of others."""
+    fresh = 1 + max((net for cell in circuit.cells for bits in _pins(cell).values() for net in bits), default=TRUE)
+    cells: list[Cell] = []
+    for cell in circuit.cells:
+        module = modules.get(cell.type)
+        if module is None:
+            cells.append(cell)
+            continue
+        names = {FALSE: FALSE, TRUE: TRUE, UNDEFINED: UNDEFINED}
+        for port, bits in _pins(cell).items():
+            inner = module.inputs.get(port) or module.outputs.get(port, ())
+            names |= dict(zip(inner, bits, strict=True))
+        for part in module.cells:
+            for bits in _pins(part).values():
+                for net in bits:
+                    if net not in names:
+                        names[net], fresh = fresh, fresh + 1
+            cells.append(replace(part, inputs=_renamed(part.inputs, names), outputs=_renamed(part.outputs, names)))
+        cells += _feedthroughs(module, cell)
+    return replace(circuit, cells=tuple(cells))
+
+
+def _pins(cell: Cell) -> dict[str, tuple[Net, ...]]:
+    return {**cell.inputs, **cell.outputs}
+
+
+def _renamed(pins: Mapping[str, tuple[Net, ...]], names: Mapping[Net, Net]) -> dict[str, tuple[Net, ...]]:
+    return {port: tuple(names[net] for net in bits) for port, bits in pins.items()}
+
+
+def _feedthroughs(module: Circuit, cell: Cell) -> Iterable[Cell]:
+    """Buffers for outputs that are an input or a constant of the module."""
+    pins = _pins(cell)
+    sources = {FALSE: FALSE, TRUE: TRUE}
+    for port, bits in module.inputs.items():
+        sources |= dict(zip(bits, pins.get(port, ()), strict=False))
+    for port, bits in module.outputs.items():
+        for net, outside in zip(bits, pins.get(port, ()), strict=False):
+            if net in sources:
+                yield Cell("$_BUF_", {}, {"A": (sources[net],)}, {"Y": (outside,)})
+
+
+@dataclass(frozen=True)
+class Register:
+    """Takes `d` where its clock rises (falls, if not `rising`), where `enable` is `enabled`."""
+
+    q: Net
+    d: Net
+    clock: Net
+    rising: bool = True
+    enable: Net = TRUE
+    enabled: bool = True
+    forced: tuple[tuple[Net, bool, bool], ...] = ()
+    """(net, its active value, what q then is), the strongest last."""
+
+
+class Simulator:
+    """`count` copies of a circuit side by side, one clock `clk`. Registers begin at 0."""
+
+    def __init__(self, circuit: Circuit, count: int):
+        self.circuit, self.count = circuit, count
+        self._ones = (1 << count) - 1
+        self._registers = [register for cell in circuit.cells for register in registers(cell)]
+        self._latches = {cell.outputs["Q"][0] for cell in circuit.cells if cell.type in LATCHES}
+        followed = [net for r in self._registers for net in (r.d, r.enable, *(n for n, *_ in r.forced))]
+        self._order = _sorted(circuit, [*followed, *(net for bits in circuit.outputs.values() for net in bits)])
+        self._clocking = _sorted(circuit, [r.clock for r in self._registers])
+        self._values: dict[Net, int] = {FALSE: 0, TRUE: self._ones} | {r.q: 0 for r in self._registers}
+        self._values |= dict.fromkeys(self._latches, 0)
+
+    def scramble(self, rng: random.Random) -> None:
+        """Put random values into all registers and latches."""
+        for net in (*(r.q for r in self._registers), *self._latches):
+            self._values[net] = rng.getrandbits(self.count)
+
+    def spread(self, count: int) -> None:
+        """Make `count` copies of every copy, one behind the other in blocks of the present `self.count`."""
+        factor = sum(1 << (i * self.count) for i in range(count))
+        self._values = {net: value * factor for net, value in self._values.items()}
+        self.count *= count
+        self._ones = (1 << self.count) - 1
+
+    def set(self, port: str, values: Sequence[int]) -> None:
+        """Put values on an input port, one for each bit of it."""
+        self._values |= dict(zip(self.circuit.inputs[port], values, strict=True))
+
+    def set_all(self, port: str, number: int) -> None:
+        """Put the same number on a port in every copy."""
+        self.set(port, [self._ones * (number >> i & 1) for i in range(len(self.circuit.inputs[port]))])
+
+    def settle(self) -> None:
+        """Let the logic follow its inputs and registers, the clock being low."""
+        if "clk" in self.circuit.inputs:
+            self.set_all("clk", 0)
+        self._evaluate(self._order)
+
+    def tick(self) -> None:
+        """A rising edge of the clock, and the falling one before it."""
+        self.settle()
+        self._evaluate(self._clocking)
+        values, before = self._values, dict(self._values)
+        self.set_all("clk", 1)
+        self._evaluate(self._clocking)
+        for r in self._registers:
+            low, high = before.get(r.clock, 0), values.get(r.clock, 0)
+            edge = (high & ~low if r.rising else low & ~high) & _when(before[r.enable], r.enabled)
+            q = (before[r.d] & edge) | (before[r.q] & ~edge)
+            for net, active, value in r.forced:
+                now = _when(before[net], active)
+                q = q | now if value else q & ~now
+            values[r.q] = q & self._ones
+
+    def output(self, port: str) -> Word:
+        """What is on an output port."""
+        return [self._values[net] for net in self.circuit.outputs[port]]
+
+    def _evaluate(self, cells: Sequence[Cell]) -> None:
+        values, ones = self._values, self._ones
+        for cell in cells:
+            function = GATES.get(cell.type)
+            if function is not None:
+                a, b, s = (values[cell.inputs[pin][0]] if pin in cell.inputs else 0 for pin in "ABS")
+                values[cell.outputs["Y"][0]] = function(a, b, s, ones) & ones
+            elif cell.type in LATCHES:
+                gate, q = values[cell.inputs["E"][0]], cell.outputs["Q"][0]
+                gate = _when(gate, LATCHES[cell.type])
+                values[q] = ((values[cell.inputs["D"][0]] & gate) | (values[q] & ~gate)) & ones
+            else:
+                words = {port: [values[net] for net in bits] for port, bits in cell.inputs.items()}
+                width = len(cell.outputs["Y"])
+                found = WORDS[cell.type](words, width, ones)
+                values |= dict(zip(cell.outputs["Y"], found + [0] * (width - len(found)), strict=True))
+
+
+def _when(value: int, active: bool) -> int:
+    """Where a net has its active value; bits above the patterns may be set."""
+    return value if active else ~value
+
+
+def registers(cell: Cell) -> list[Register]:
+    """The registers in a cell, one for each bit."""
+    kind, _, code = cell.type.removeprefix("$_").removesuffix("_").partition("_")
+    if cell.type == "$dff":
+        rising = bool(cell.number("CLK_POLARITY"))
+        pairs = zip(cell.outputs["Q"], cell.inputs["D"], strict=True)
+        return [Register(q, d, cell.inputs["CLK"][0], rising) for q, d in pairs]
+    if not cell.type.startswith("$_") or kind not in ("DFF", "DFFE", "DFFSR"):
+        return []
+    pin = {port: bits[0] for port, bits in _pins(cell).items()}
+    basic = Register(pin["Q"], pin["D"], pin["C"], code[0] == "P")
+    if kind == "DFFE":
+        return [replace(basic, enable=pin["E"], enabled=code[1] == "P")]
+    if kind == "DFFSR":
+        return [replace(basic, forced=((pin["S"], code[1] == "P", True), (pin["R"], code[2] == "P", False)))]
+    forced = ((pin["R"], code[1] == "P", code[2] == "1"),) if len(code) == 3 else ()
+    return [replace(basic, forced=forced)]
+
+
+def _sorted(circuit: Circuit, wanted: Iterable[Net]) -> list[Cell]:
+    """The cells that `wanted` depend on, each behind what it needs. `Unreadable` for unknown ones and for loops."""
+    done: set[Net] = {FALSE, TRUE}
+    done.update(net for bits in circuit.inputs.values() for net in bits)
+    done.update(r.q for cell in circuit.cells for r in registers(cell))
+    order: list[Cell] = []
+    stack = list(wanted)
+    begun: set[Net] = set()
+    while stack:
+        net = stack[-1]
+        if net in done:
+            stack.pop()
+            continue
+        cell = circuit.drivers.get(net)
+        if net == UNDEFINED or cell is None:
+            raise Unreadable(f"{circuit.name}: a bit has no driver")
+        if cell.type not in GATES and cell.type not in WORDS and cell.type not in LATCHES:
+            raise Unreadable(f"{circuit.name}: nothing is known of a cell {cell.type}; name its library with --liberty")
+        missing = [n for bits in cell.inputs.values() for n in bits if n not in done]
+        if not begun.isdisjoint(missing):
+            raise Unreadable(f"{circuit.name}: a loop of logic")
+        if missing:
+            begun.add(net)
+            stack += missing
+        else:
+            order.append(cell)
+            done.update(*cell.outputs.values())
+            begun.discard(net)
+    return order
+
+
+Gate = Callable[[int, int, int, int], int]
+GATES: dict[str, Gate] = {
+    "$_BUF_": lambda a, b, s, ones: a,
+    "$_NOT_": lambda a, b, s, ones: a ^ ones,
+    "$_AND_": lambda a, b, s, ones: a & b,
+    "$_NAND_": lambda a, b, s, ones: ones ^ (a & b),
+    "$_OR_": lambda a, b, s, ones: a | b,
+    "$_NOR_": lambda a, b, s, ones: ones ^ (a | b),
+    "$_XOR_": lambda a, b, s, ones: a ^ b,
+    "$_XNOR_": lambda a, b, s, ones: ones ^ a ^ b,
+    "$_ANDNOT_": lambda a, b, s, ones: a & ~b,
+    "$_ORNOT_": lambda a, b, s, ones: a | (b ^ ones),
+    "$_MUX_": lambda a, b, s, ones: (b & s) | (a & ~s),
+    "$_NMUX_": lambda a, b, s, ones: ones ^ ((b & s) | (a & ~s)),
+}
+LATCHES = {"$_DLATCH_P_": True, "$_DLATCH_N_": False}
+"""Type → value of E at which Q follows D."""
+
+Operation = Callable[[dict[str, Word], int, int], Word]
+
+
+def _bitwise(gate: Gate) -> Operation:
+    """Both operands unsigned, at the width of the result."""
+
+    def apply(words: dict[str, Word], width: int, ones: int) -> Word:
+        a, b = ((words.get(port, []) + [0] * width)[:width] for port in "AB")
+        return [gate(x, y, 0, ones) & ones for x, y in zip(a, b, strict=True)]
+
+    return apply
+
+
+def _any(word: Iterable[int]) -> int:
+    found = 0
+    for value in word:
+        found |= value
+    return found
+
+
+def _equal(words: dict[str, Word], width: int, ones: int) -> Word:
+    size = max(len(words["A"]), len(words["B"]))
+    return [ones & ~_any(_bitwise(GATES["$_XOR_"])(words, size, ones))]
+
+
+def _pmux(words: dict[str, Word], width: int, ones: int) -> Word:
+    """Where no select is on, A; at most one is on by construction of a case, and where more are, they are mixed."""
+    default = ones & ~_any(words["S"])
+    out = [a & default for a in words["A"]]
+    for i, select in enumerate(words["S"]):
+        for bit, value in enumerate(words["B"][i * width : (i + 1) * width]):
+            out[bit] |= value & select
+    return out
+
+
+def _mux(words: dict[str, Word], width: int, ones: int) -> Word:
+    (s,) = words["S"]
+    return [(b & s) | (a & ~s) for a, b in zip(words["A"], words["B"], strict=True)]
+
+
+def _add(words: dict[str, Word], width: int, ones: int) -> Word:
+    """Both operands unsigned."""
+    carry, out = 0, []
+    for a, b in zip(*((words[port] + [0] * width)[:width] for port in "AB"), strict=True):
+        out.append(a ^ b ^ carry)
+        carry = (a & b) | (carry & (a ^ b))
+    return out
+
+
+WORDS: dict[str, Operation] = {
+    "$add": _add,
+    "$buf": _bitwise(GATES["$_BUF_"]),
+    "$not": _bitwise(GATES["$_NOT_"]),
+    "$and": _bitwise(GATES["$_AND_"]),
+    "$or": _bitwise(GATES["$_OR_"]),
+    "$xor": _bitwise(GATES["$_XOR_"]),
+    "$xnor": _bitwise(GATES["$_XNOR_"]),
+    "$mux": _mux,
+    "$pmux": _pmux,
+    "$eq": _equal,
+    "$logic_not": lambda words, width, ones: [ones & ~_any(words["A"])],
+    "$logic_and": lambda words, width, ones: [_any(words["A"]) & _any(words["B"])],
+    "$logic_or": lambda words, width, ones: [_any(words["A"]) | _any(words["B"])],
+    "$reduce_or": lambda words, width, ones: [_any(words["A"])],
+    "$reduce_bool": lambda words, width, ones: [_any(words["A"])],
+    "$reduce_and": lambda words, width, ones: [ones & ~_any(ones ^ value for value in words["A"])],
+}

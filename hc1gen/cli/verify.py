@@ -1,0 +1,71 @@
+"""hc1gen verify: whether the Verilog still is the model."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..backend.verify.verify import Report, find
+from ..backend.verify.verify import verify as compare
+from ..errors import CheckFailed
+from ..frontend.checkpoint import load_checkpoint
+from .options import PATH, json_option
+from .output import Output
+
+SHOWN = 20
+"""Differences that people are shown."""
+METHODS = {
+    "behavioural": "proved by rewriting sums",
+    "structural": "proved by rewriting adders",
+    "mapped": "driven with unit vectors; linearity assumed, tried on random vectors",
+}
+
+
+@click.command()
+@click.argument("path", type=PATH, metavar="RTL_DIR|NETLIST")
+@click.option("--model", type=PATH, required=True, help="The checkpoint that the chip was baked from.")
+@click.option("--draft", type=PATH, help="The checkpoint of its draft, if it has one.")
+@click.option("--liberty", type=PATH, multiple=True, help="Library of a mapped netlist; again for each of its files.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Modules read at a time [processors].")
+@json_option
+def verify(
+    path: Path, model: Path, draft: Path | None, liberty: tuple[Path, ...], jobs: int | None, output: Output
+) -> int:
+    """Read the model back out of the Verilog and compare it with its checkpoint. Exit code 1 where they differ.
+
+    RTL_DIR is a folder that bake has written; NETLIST is a folder in it that synth has written, or one file of that.
+    """
+    start = time.perf_counter()
+    find(path)
+    target = load_checkpoint(model)
+    proposer = None if draft is None else load_checkpoint(draft)
+    with output.progress("reading the Verilog", 1) as progress:
+        report = compare(path, target, proposer, liberty, jobs or 0, progress)
+    fields = {
+        "match": report.match,
+        "differences": [asdict(difference) for difference in report.differences],
+        "roots": report.roots,
+        "read": {view: {**numbers, "method": METHODS[view]} for view, numbers in report.numbers.items()},
+        "files": report.files,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+    _show(output, report, fields)
+    output.result(fields)
+    return 0 if report.match else CheckFailed.exit_code
+
+
+def _show(output: Output, report: Report, fields: dict[str, Any]) -> None:
+    for difference in report.differences[:SHOWN]:
+        output.line(str(difference))
+    if len(report.differences) > SHOWN:
+        output.line(f"... and {len(report.differences) - SHOWN:,} more; --json has them all")
+    if report.differences:
+        output.line()
+    columns = ("view", "weights", "scales", "gains", "embedding", "method")
+    rows = [[view, *numbers.values(), METHODS[view]] for view, numbers in report.numbers.items()]
+    output.table("read back out of the Verilog", columns, rows)
+    verdict = "the Verilog is the model" if report.match else f"{len(report.differences):,} differences"
+    output.facts({"verdict": verdict, "Merkle root": report.roots.get("checkpoint", "not compared"),
+                  "files": report.files, "took": f"{fields['seconds']:.1f} s"})  # fmt: skip

@@ -1,0 +1,125 @@
+"""hc1gen verify: a chip that is its checkpoint, and one that was spoilt in every way at once."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import QUICK, SMALL, hc1gen, refused
+
+from hc1gen.backend.verify.chip import expected_chip, manifest_differences
+from hc1gen.frontend.checkpoint import load_checkpoint
+
+pytest.importorskip("pyosys", reason="pyosys is not installed")
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> Path:
+    """SMALL with both views of its tiles; not to be changed."""
+    out = tmp_path_factory.mktemp("rtl") / "both"
+    assert hc1gen("bake", SMALL, "-o", out, "--fabric", "both", *QUICK).code == 0
+    return out
+
+
+def audit(folder: Path, script: Path) -> subprocess.CompletedProcess:
+    """The program of docs/provenance.md, as an auditor runs it: alone."""
+    (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "provenance.md").read_text(), re.S)
+    script.write_text(program)
+    command = [sys.executable, "-I", "-S", script, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def change(path: Path, pattern: str, replacement: str | Callable[[re.Match], str]) -> None:
+    """Replace the first match, which there must be."""
+    text, count = re.subn(pattern, replacement, path.read_text(), count=1)
+    assert count == 1 and text != path.read_text()
+    path.write_text(text)
+
+
+def test_the_verilog_is_the_model(both, tmp_path):
+    fields = hc1gen("verify", both, "--model", SMALL, "--json").fields
+    assert fields["match"] and fields["differences"] == []
+    root = json.loads((both / "manifest.json").read_text())["model_root"]
+    assert set(fields["roots"].values()) == {root} and len(fields["roots"]) == 5
+    for view in ("behavioural", "structural"):
+        read = fields["read"][view]
+        assert (read["weights"], read["embedding"], read["gains"]) == (8660, 37 * 20, 7 * 20)
+    assert audit(both, tmp_path / "audit.py").stdout.strip() == root
+
+
+def flip(digits: str) -> str:
+    """A number that is one bit away."""
+    return digits[:-1] + f"{int(digits[-1], 16) ^ 1:x}"
+
+
+def spoil(rtl: Path) -> set[tuple[str, str, str | None, int | None, int | None]]:
+    """Change a chip in many places; what verify must say: kind, file, tensor, row, column."""
+    layer, embedding = "model.layers.{}.{}.weight".format, "model.embed_tokens.weight"
+    out, gain, rom = (f"rtl/tiles/{name}.sv" for name in ("layer0_out", "layer1_mlp_gain", "embedding_rom"))
+    down, head, chip, rope = "rtl/structural/layer0_down.v", "rtl/tiles/head.sv", "rtl/chip.v", "rtl/blocks/rope.v"
+    change(rtl / out, r"(r3 <= .*? & \d+'h\w*)(\w)\)", lambda m: f"{m[1]}{flip(m[2])})")
+    change(rtl / down, r"(its_shift = \{8'd)(\d+)", lambda m: m[1] + flip(m[2]))
+    change(rtl / gain, r"(\d+'d)(\d+)(, )", lambda m: m[1] + flip(m[2]) + m[3])
+    change(rtl / rom, r"(6'd5: .* row = .*)(\w)(; end)", lambda m: m[1] + flip(m[2]) + m[3])
+    change(rtl / rom, r"(6'd7: begin scale = \d+'d)(\d+)", lambda m: m[1] + flip(m[2]))
+    change(rtl / chip, r"(256'h)(\w+)", lambda m: m[1] + flip(m[2]))
+    change(rtl / rope, r"endmodule", "endmodule ")
+    change(rtl / "manifest.json", r'"full_adders": (\d+)', lambda m: f'"full_adders": {flip(m[1])}')
+    (rtl / head).unlink()
+    (rtl / "surplus.v").touch()
+    read = {
+        ("weight", out, layer(0, "self_attn.o_proj"), 3, 0),
+        ("shift", down, layer(0, "mlp.down_proj"), 3, None),
+        ("gain", gain, layer(1, "post_attention_layernorm"), None, 3),
+        ("weight", rom, embedding, 5, 0),
+        ("mantissa", rom, embedding, 7, None),
+    }
+    changed = {("file", name, None, None, None) for name in (out, down, gain, rom, chip, rope, head, "surplus.v")}
+    others = {("root", chip), ("root", "structural view"), ("manifest", "manifest.json"), ("circuit", head)}
+    return read | changed | {(*other, None, None, None) for other in others}
+
+
+def test_everything_that_was_spoilt_is_named(both, tmp_path):
+    rtl = shutil.copytree(both, tmp_path / "rtl")
+    expected = spoil(rtl)
+    done = hc1gen("verify", rtl, "--model", SMALL, "--json")
+    fields = ("kind", "where", "tensor", "row", "column")
+    found = {tuple(difference[field] for field in fields) for difference in done.fields["differences"]}
+    assert done.code == 1 and not done.fields["match"]
+    # A weight that is another moves the constant of its row, too.
+    assert {d for d in found if d[:2] != ("circuit", "rtl/tiles/layer0_out.sv")} == expected
+    assert audit(rtl, tmp_path / "audit.py").returncode != 0
+
+
+@pytest.mark.parametrize("change", [{"context": 15}, {"lanes": 5}, {"token_bits": 7}])
+def test_a_manifest_edited_by_hand_is_noticed(both, change):
+    """Also where nothing but the Merkle root hangs on a field."""
+    manifest = json.loads((both / "manifest.json").read_text()) | change
+    chip = expected_chip(manifest, load_checkpoint(SMALL), None)
+    found = {difference.what for difference in manifest_differences(both, manifest, chip)}
+    assert found & {"merkle.root", *change}
+
+
+def test_refuses_what_cannot_be_compared(both, tmp_path):
+    assert "no manifest.json" in refused("verify", tmp_path, "--model", SMALL)
+    assert "no such file" in refused("verify", tmp_path / "none", "--model", SMALL)
+    assert "the chip has no draft" in refused("verify", both, "--model", SMALL, "--draft", SMALL)
+    assert "for a mapped netlist" in refused("verify", both, "--model", SMALL, "--liberty", SMALL / "config.json")
+    spoilt = shutil.copytree(both, tmp_path / "rtl")
+    manifest = json.loads((spoilt / "manifest.json").read_text())
+    for name, value in (("lanes", "8"), ("formats", {}), ("numeric_config", {"kv_bits": 99}), ("context", None)):
+        (spoilt / "manifest.json").write_text(json.dumps(manifest | {name: value}))
+        refused("verify", spoilt, "--model", SMALL)
+
+
+def test_another_model_is_told_at_once(both):
+    other = SMALL.parent / "gqa-old-config-f32"
+    done = hc1gen("verify", both, "--model", other, "--json")
+    assert done.code == 1 and not done.fields["match"]
+    assert {d["kind"] for d in done.fields["differences"]} == {"model"}
