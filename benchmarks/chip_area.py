@@ -89,7 +89,8 @@ def _sums(name: str, entry: Fields) -> list[object]:
     report = entry["report"]
     tile = report["kinds"]["tile"]
     return [
-        name, report["area_um2"] / 1e6, tile["area_um2"] / 1e6, tile["area_per_weight_um2"], tile["logic_per_weight_um2"],
+        name, report["area_um2"] / 1e6, tile["area_um2"] / 1e6,
+        tile["area_per_weight_um2"], tile["logic_per_weight_um2"],
         report["full_adders"], report["flip_flops"], report["delay_ps"] / 1000,
         entry["minutes"], entry["processor_minutes"], entry["gigabytes"],
     ]  # fmt: skip

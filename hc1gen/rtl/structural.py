@@ -18,6 +18,7 @@ ADDERS = "adders"
 def adders() -> Iterator[str]:
     """Lines of the modules that tiles are made of."""
     yield "// What structural tiles are made of: s + 2 * co = a + b + c. A flow maps these onto a library's own cells."
+    yield "/* verilator lint_off DECLFILENAME */ // three small modules, one file"
     yield "module hc1gen_fa (input wire a, input wire b, input wire c, output wire s, output wire co);"
     yield "    assign s = a ^ b ^ c;"
     yield "    assign co = a & b | (a ^ b) & c;"
@@ -52,10 +53,19 @@ def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int]) -> Iterator[str]:
         names += [f"h{row}[{i}]" for i in range(half)]
     names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
     yield from instances(fabric.network, names)
+    if unread := [names[j] for j in _unread(fabric, len(tile.columns))]:
+        yield f"    wire unused = &{{1'b0, {', '.join(unread)}}}; // padding, and columns without a weight"
     yield "    always @(posedge clk) if (step) begin"
     for (row, _), made in zip(bits.items(), fabric.rows, strict=True):
         yield f"        r{row} <= {{{number(made.bits, names)}, r{row}[{tile.act_bits - 1}:1]}};"
     yield "    end"
+
+
+def _unread(fabric: Fabric, columns: int) -> list[int]:
+    """Columns that no adder and no row reads."""
+    read = {literal >> 1 for adder in fabric.network.adders for literal in adder.inputs}
+    read |= {bit >> 1 for row in fabric.rows for bit in row.bits if bit is not None}
+    return [j for j in range(columns) if j not in read]
 
 
 def instances(network: Network, names: list[str]) -> Iterator[str]:

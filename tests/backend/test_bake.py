@@ -27,10 +27,15 @@ SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
 
 
 @pytest.fixture(scope="module")
-def baked(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("bake") / "small"
+def chip() -> Chip:
     model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    backend.bake(Chip(Transformer(model, Plan(model.numerics(16), 3, 1))), out, SMALL / "tokenizer.json")
+    return Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory, chip) -> Path:
+    out = tmp_path_factory.mktemp("bake") / "small"
+    backend.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
     return out
 
 
@@ -45,18 +50,34 @@ def test_manifest_has_the_digest_of_every_file(baked):
 
 
 def test_every_verilog_file_says_what_it_holds(baked):
-    for line in (baked / "filelist.f").read_text().split():
-        assert (baked / line).read_text().startswith("// "), line
+    for path in baked.rglob("*.*v"):
+        assert path.read_text().startswith("// "), path
 
 
 def test_file_list_has_leaves_first_and_the_top_last(baked):
-    names = (baked / "filelist.f").read_text().split()
-    assert names[-1] == "rtl/chip.v"
-    assert sorted(names) == sorted(str(p.relative_to(baked)) for p in (baked / "rtl").rglob("*.*v"))
+    for name, other in (("filelist.f", "structural"), ("synth.f", "tiles")):
+        names = (baked / name).read_text().split()
+        assert names[-1] == "rtl/chip.v"
+        modules = {str(p.relative_to(baked)) for p in (baked / "rtl").rglob("*.*v")}
+        left_out = modules - set(names)
+        tiles = {tile["module"] for tile in json.loads((baked / "manifest.json").read_text())["tiles"]}
+        assert set(names) < modules and tiles == {Path(path).stem for path in left_out} - {"adders"}
+        assert {Path(path).parent.name for path in left_out} == {other}
+
+
+@pytest.mark.parametrize("fabric", ["behavioural", "structural"])
+def test_one_view_alone(fabric, tmp_path, chip):
+    backend.bake(chip, tmp_path / "chip", SMALL / "tokenizer.json", fabric=fabric)
+    lists = {(tmp_path / "chip" / name).read_text() for name in ("filelist.f", "synth.f")}
+    assert len(lists) == 1
+    assert ("rtl/structural/layer0_qkv.v" in lists.pop()) == (fabric == "structural")
 
 
 def test_a_chip_is_lint_clean_and_a_spoilt_one_is_not(baked, tmp_path):
     lint(baked)
+    structural = shutil.copytree(baked, tmp_path / "structural")
+    (structural / "filelist.f").write_text((baked / "synth.f").read_text())
+    lint(structural)
     spoilt = shutil.copytree(baked, tmp_path / "spoilt")
     tile = spoilt / "rtl" / "tiles" / "layer0_out.sv"
     tile.write_text(tile.read_text().replace("input wire step,", "input wire step, input wire surplus,"))

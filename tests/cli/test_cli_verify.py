@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command import QUICK, SMALL, hc1gen, refused
 
+from hc1gen.backend.synth.yosys import Yosys
 from hc1gen.backend.verify.chip import expected_chip, manifest_differences
 from hc1gen.frontend.checkpoint import load_checkpoint
 
@@ -104,6 +105,33 @@ def test_a_manifest_edited_by_hand_is_noticed(both, change):
     chip = expected_chip(manifest, load_checkpoint(SMALL), None)
     found = {difference.what for difference in manifest_differences(both, manifest, chip)}
     assert found & {"merkle.root", *change}
+
+
+@pytest.fixture(scope="module")
+def netlist(both) -> Path:
+    """One tile of it as gates, where synth would put it."""
+    folder = both / "synth" / "gates"
+    folder.mkdir(parents=True)
+    out = folder / "layer0_out.v"
+    sources = " ".join(str(both / "rtl" / "structural" / f"{name}.v") for name in ("layer0_out", "adders"))
+    steps = ["hierarchy -top layer0_out", "proc", "flatten", "opt", "techmap", "abc -g gates", "opt_clean"]
+    Yosys().run("tile", [f"read_verilog {sources}", *steps, f"write_verilog -noattr {out}"])
+    return out
+
+
+def test_reads_one_module_of_a_mapped_netlist(netlist):
+    fields = hc1gen("verify", netlist, "--model", SMALL, "--json").fields
+    assert fields["match"] and fields["read"]["mapped"]["weights"] == 400
+    assert list(fields["roots"]) == ["checkpoint", "manifest"]
+    change(netlist, r"(assign _\w+_ = _\w+_) &", r"\1 |")
+    fields = hc1gen("verify", netlist, "--model", SMALL, "--json").fields
+    assert {d["where"] for d in fields["differences"]} == {"layer0_out.v"}
+    assert {d["tensor"] for d in fields["differences"]} == {"model.layers.0.self_attn.o_proj.weight"}
+
+
+def test_a_netlist_that_lacks_modules_is_told(netlist):
+    fields = hc1gen("verify", netlist.parent, "--model", SMALL, "--json").fields
+    assert ("head.v", "the file is missing") in {(d["where"], d["what"]) for d in fields["differences"]}
 
 
 def test_refuses_what_cannot_be_compared(both, tmp_path):
