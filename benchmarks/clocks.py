@@ -8,13 +8,13 @@ from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.sampler import Sampler
 
 
-def quantiser_to_result(columns: int, rows: int, act_bits: int, factor: bool) -> int:
-    """Clocks from the last of `columns` beats into a quantiser (or its norm) to the last of `rows` beats behind it.
+def quantiser_to_result(columns: int, rows: int, act_bits: int, norm: bool) -> int:
+    """Clocks from the last of `columns` beats into a quantiser (or a norm) to the last of `rows` beats behind it.
 
-    RmsNorm: 4 clocks to the factor. BlockFloat: beats + 3 to the first plane, beats + 2 after a factor is valid.
+    The last beat of the vector's first coming. RmsNorm: beats + 3 clocks to the first plane, BlockFloat: beats + 2.
     Then one plane a clock; CMVM: 2 clocks to the first beat of rows, one beat a clock; Requant: 2.
     """
-    first_plane = 4 + columns + 2 if factor else columns + 3
+    first_plane = columns + (3 if norm else 2)
     return first_plane + (act_bits - 1) + 2 + (rows - 1) + 2
 
 

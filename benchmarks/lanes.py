@@ -30,9 +30,11 @@ LANES = (4, 8, 16, 32, 64)
 KV_HEADS = (1, 2, 4)
 POSITION = 64
 CONTEXT = 512
-POINTS = [(16, 4), (4, 4), (8, 4), (16, 1), (16, 2), (32, 4), (64, 4), (4, 1), (64, 1)]
+DEFAULT = (8, 4)
+"""Lanes and KV heads per clock of a chip that is baked without options."""
+POINTS = [(8, 4), (4, 4), (16, 4), (16, 1), (16, 2), (32, 4), (64, 4), (4, 1), (64, 1)]
 """Points whose cells are counted, the most wanted first."""
-SIMULATED = ((16, 4, 1), (16, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
+SIMULATED = ((8, 4, 1), (8, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
 """(lanes, KV heads per clock, layers) of the chips that are simulated against the model of latencies."""
 
 
@@ -70,7 +72,7 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
     if count:
         _count(output, model, points, seconds)
     checks = _check(output, model, jobs) if simulate else []
-    plan = plan_of(model, 16, 4)
+    plan = plan_of(model, *DEFAULT)
     return {
         "position": POSITION,
         "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
@@ -115,8 +117,8 @@ def tables(result: Fields) -> list[Table]:
         Table(f"Clocks of a token at position {result['position']}", ("lanes", *heads), rows,
               "Derived from the latencies of the blocks (`lanes.py`)" + checked),
     ]  # fmt: skip
-    if "blocks" in points[16, 4]:
-        found += [_sizes(result, points), _blocks(points[16, 4]["blocks"])]
+    if "blocks" in points[DEFAULT]:
+        found += [_sizes(result, points), _blocks(points[DEFAULT]["blocks"])]
     if result["checks"]:
         names = ("lanes", "kv_heads_per_clock", "layers", "derived", "simulated")
         checks = [[check[name] for name in names] for check in result["checks"]]
@@ -144,7 +146,7 @@ def _blocks(blocks: dict[str, Fields]) -> Table:
         for name, b in blocks.items()
     ]
     columns = ("block", "instances", "gates", "flip-flops", "gates, all", "flip-flops, all")
-    return Table("Blocks of the default chip, 16 lanes and 4 KV heads per clock", columns, rows)
+    return Table("Blocks of the default chip, 8 lanes and 4 KV heads per clock", columns, rows)
 
 
 @click.command()

@@ -37,16 +37,16 @@ CONTEXT = 512
 CALIBRATION_TOKENS = 512
 
 STEPS: dict[str, tuple[int, ...]] = {
-    "act_bits": (6, 7, 10), "scale_bits": (6, 8, 12), "gain_bits": (6, 8), "residual_frac": (6, 7, 10),
-    "product_bits": (12, 14, 18), "mantissa_bits": (8,), "rsqrt_bits": (8,), "rsqrt_index": (3,), "angle_bits": (8,),
-    "angle_index": (3,), "quarter_bits": (10,), "phase_bits": (24,), "qkv_bits": (10, 14), "query_bits": (8, 10),
-    "kv_bits": (6, 7, 9, 10), "score_frac": (6, 8), "prob_bits": (8,), "exp_index": (3,), "recip_bits": (8,),
-    "recip_index": (3,), "context_frac": (3, 8), "gate_frac": (7, 8, 11), "gate_bits": (12,), "up_bits": (8, 10),
-    "silu_range": (3,), "silu_index": (4, 5), "hidden_bits": (12, 14, 18), "logit_bits": (10, 12),
+    "act_bits": (6, 7, 10), "scale_bits": (5, 8, 10), "gain_bits": (6, 10), "residual_frac": (5, 7, 8),
+    "norm_bits": (9, 11, 12), "square_bits": (5, 9), "mantissa_bits": (12,), "rsqrt_bits": (7, 10), "rsqrt_index": (5,),
+    "angle_bits": (7, 10), "angle_index": (5,), "quarter_bits": (8, 14), "phase_bits": (20, 32), "qkv_bits": (10, 12),
+    "query_bits": (9, 11), "kv_bits": (6, 7, 9, 10), "score_frac": (4, 5, 8), "prob_bits": (7, 10), "exp_index": (5,),
+    "recip_bits": (7, 10), "recip_index": (5,), "context_frac": (2, 6), "gate_frac": (7, 9), "gate_bits": (12, 14),
+    "up_bits": (8, 12), "silu_range": (4,), "silu_index": (4, 6), "hidden_bits": (14, 18), "logit_bits": (10, 16),
     "kv_margin_bits": (1,), "margin_bits": (0, 2),
 }  # fmt: skip
 """Values to try beside the default."""
-CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "hidden_bits", "gate_bits", "product_bits")
+CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "hidden_bits", "gate_bits")
 """Widths that calibration makes wide: they do not change what it sees."""
 QUANTISED = ("scale_bits", "gain_bits", "residual_frac")
 """Fields that change the integers of the model itself."""

@@ -60,7 +60,7 @@ def _folder(name: str) -> Path:
     return embedded if embedded.is_dir() else VECTORS / name
 
 
-DEFAULT = Recipe("tinystories-w3", 16, kv_heads_per_clock=4, context=512, draft="tinystories-w3-draft", ahead=AHEAD)
+DEFAULT = Recipe("tinystories-w3", 8, kv_heads_per_clock=4, context=512, draft="tinystories-w3-draft", ahead=AHEAD)
 """The embedded model and its draft as `hc1gen bake` makes them."""
 
 

@@ -22,7 +22,7 @@ from .output import Output
 
 EMBEDDED = Path(__file__).parents[1] / "models" / "tinystories-w3"
 EMBEDDED_DRAFT = EMBEDDED.with_name("tinystories-w3-draft")
-USUAL_CONTEXT, USUAL_LANES = 512, 16
+USUAL_CONTEXT, USUAL_LANES = 512, 8
 LARGE = 2_000_000
 """Weights from which quantisation takes seconds."""
 

@@ -23,7 +23,7 @@ json_option = click.option(
     help="Print one JSON object on stdout and nothing else.",
 )  # fmt: skip
 context_option = click.option("--context", type=int, help="Positions of the KV cache [the model's, at most 512].")
-lanes_option = click.option("--lanes", type=int, help="Elements per clock [16, or the width of a narrower model].")
+lanes_option = click.option("--lanes", type=int, help="Elements per clock [8, or the width of a narrower model].")
 kv_heads_option = click.option("--kv-heads-per-clock", type=int, help="KV heads attended to at once [all].")
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A width of the numeric config."

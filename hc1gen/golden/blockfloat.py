@@ -1,19 +1,35 @@
-"""Block floating point: a vector becomes int8 mantissas under one power-of-two exponent."""
+"""Block floating point: a vector becomes mantissas under one power-of-two exponent."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .arith import bit_length_exact, clip, round_shift
 
 
-def block_float(x: np.ndarray, act_bits: int, factor: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors [T, N], optional factor [T] >= 0 → (mantissas [T, N], shift [T]), `x * factor ≈ mantissa * 2**shift`.
+class Block(NamedTuple):
+    """Vectors entering a matrix, worth `mantissas * factor * 2**exponent`.
 
-    The shift is the smallest >= 0 that brings the largest magnitude below `2**(act_bits - 1)`; rounding half up may
-    reach that bound, which saturates to the largest mantissa. Mantissas are symmetric: never `-2**(act_bits - 1)`.
+    mantissas: [T, N] of `act_bits`; exponent: [T]; factor: [T], a fraction of `rsqrt_bits`, or None for 1.
     """
-    magnitude = np.abs(x).max(axis=-1)
-    if factor is not None:
-        x, magnitude = x * factor[:, None], magnitude * factor
-    shift = np.maximum(bit_length_exact(magnitude) - (act_bits - 1), 0)
-    limit = (1 << (act_bits - 1)) - 1
-    return clip(round_shift(x, shift[:, None]), -limit, limit), shift
+
+    mantissas: np.ndarray
+    exponent: np.ndarray
+    factor: np.ndarray | None = None
+
+
+def block_float(x: np.ndarray, bits: int) -> Block:
+    """Vectors [T, N] → `x ≈ mantissa * 2**exponent`, mantissas of `bits` bits.
+
+    The exponent is the smallest >= 0 that brings all of `x` within two's-complement `bits` bits; rounding half up may
+    reach `2**(bits - 1)`, which saturates to the largest mantissa. Mantissas are symmetric: never `-2**(bits - 1)`.
+    """
+    magnitude = (x ^ (x >> 63)).max(axis=-1)
+    exponent = np.maximum(bit_length_exact(magnitude) - (bits - 1), 0)
+    return Block(symmetric(round_shift(x, exponent[:, None]), bits), exponent)
+
+
+def symmetric(x: np.ndarray, bits: int) -> np.ndarray:
+    """`x` held within the symmetric range of `bits` bits."""
+    limit = (1 << (bits - 1)) - 1
+    return clip(x, -limit, limit)

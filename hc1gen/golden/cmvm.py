@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ..quant.numerics import Numerics
 from ..quant.quantized import Matrix
 from .arith import Meter, clip, matmul, round_shift
+from .blockfloat import Block
 
 SHIFT_LIMIT = 60
 """Shifts beyond this give the same result (0): accumulator times mantissa is below 2**59."""
@@ -13,7 +15,7 @@ def requantize(
     accumulator: np.ndarray, mantissa: np.ndarray, shift: np.ndarray, exponent: np.ndarray, bits: int,
     meter: Meter, name: str,
 ) -> np.ndarray:  # fmt: skip
-    """Accumulators [T, R], row scale (mantissa [R], shift [R]), exponent [T] → [T, R] of `bits` bits.
+    """Accumulators [T, R], row scale (mantissa [R] or [T, R], shift [R]), exponent [T] → [T, R] of `bits` bits.
 
     `round_half_up(accumulator * mantissa / 2**(shift - exponent))`, saturated; a shift below 0 counts as 0.
     """
@@ -25,11 +27,15 @@ def requantize(
     return meter.saturate(name, y, bits)
 
 
+def row_scales(mantissa: np.ndarray, factor: np.ndarray | None, factor_bits: int) -> np.ndarray:
+    """Row mantissas [R] times the vectors' common factor [T], a fraction of `factor_bits`, rounded → [R] or [T, R]."""
+    return mantissa if factor is None else round_shift(mantissa * factor[:, None], factor_bits)
+
+
 def linear(
-    matrix: Matrix, x: tuple[np.ndarray, np.ndarray], in_frac: int, out_frac: int | np.ndarray, bits: int,
-    meter: Meter, name: str,
-) -> np.ndarray:  # fmt: skip
-    """Block floating point (mantissas [T, N], exponent [T]) through `matrix` → [T, R] of format (bits, out_frac)."""
-    mantissas, exponent = x
-    accumulator = matmul(mantissas, matrix.columns)
-    return requantize(accumulator, matrix.mantissa, matrix.shift(in_frac, out_frac), exponent, bits, meter, name)
+    matrix: Matrix, x: Block, in_frac: int, out_frac: int | np.ndarray, bits: int, n: Numerics, meter: Meter, name: str
+) -> np.ndarray:
+    """Block floating point [T, N] through `matrix` → [T, R] of format (bits, out_frac)."""
+    mantissa = row_scales(matrix.mantissa, x.factor, n.config.rsqrt_bits)
+    shift = matrix.shift(in_frac, out_frac)
+    return requantize(matmul(x.mantissas, matrix.columns), mantissa, shift, x.exponent, bits, meter, name)

@@ -7,7 +7,7 @@ import numpy as np
 from ..quant.quantized import Gain, Matrix, QuantizedLayer, QuantizedModel
 from .arith import Meter, round_shift
 from .attention import attend
-from .blockfloat import block_float
+from .blockfloat import Block, block_float
 from .cmvm import linear
 from .norm import rms_norm
 from .rope import angles, rotate
@@ -67,7 +67,7 @@ class Session:
         vector, in_frac = self._normed(x, w.attention_gain)
 
         def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
-            y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, g.meter, f"{name}.{index}")
+            y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, n, g.meter, f"{name}.{index}")
             return y.reshape(len(x), -1, n.model.head_dim)
 
         q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
@@ -82,26 +82,24 @@ class Session:
         self.values[index, positions] = value
         mixed = attend(q, self.keys[index, :end], self.values[index, :end], positions, n)
         vector = block_float(mixed, c.act_bits)
-        y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, g.meter, f"o.{index}")
+        y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"o.{index}")
         return g.meter.saturate("residual", x + y, n.residual_bits)
 
     def _mlp(self, index: int, w: QuantizedLayer, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         vector, in_frac = self._normed(x, w.mlp_gain)
-        gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, g.meter, f"gate.{index}")
-        up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, g.meter, f"up.{index}")
+        gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, n, g.meter, f"gate.{index}")
+        up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, n, g.meter, f"up.{index}")
         vector = block_float(swiglu(gate, up, n), c.act_bits)
-        y = linear(w.down, vector, n.mlp_in_frac(index), c.residual_frac, n.residual_bits, g.meter, f"down.{index}")
+        y = linear(w.down, vector, n.mlp_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"down.{index}")
         return g.meter.saturate("residual", x + y, n.residual_bits)
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         vector, in_frac = self._normed(x, g.model.final_gain)
-        return linear(g.model.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, g.meter, "logit")
+        return linear(g.model.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.meter, "logit")
 
-    def _normed(self, x: np.ndarray, gain: Gain) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-        """RMSNorm in block floating point: ((mantissas [T, D], exponent [T]), in_frac)."""
+    def _normed(self, x: np.ndarray, gain: Gain) -> tuple[Block, int]:
+        """RMSNorm in block floating point, and its in_frac."""
         n = self.golden.n
-        product, rsqrt, k = rms_norm(x, gain.gain, n)
-        mantissas, shift = block_float(product, n.config.act_bits, rsqrt)
-        return (mantissas, shift - k), n.norm_in_frac(gain.frac)
+        return rms_norm(x, gain.gain, n), n.norm_in_frac(gain.frac)

@@ -1,23 +1,30 @@
-"""RMSNorm (Zhang and Sennrich 2019), all but the final product with 1/sqrt, which the quantiser does."""
+"""RMSNorm (Zhang and Sennrich 2019), all but the product with 1/sqrt, which the matrix behind it does."""
 
 import numpy as np
 
 from ..quant.numerics import Numerics
 from .arith import bit_length_exact, round_shift
+from .blockfloat import Block, block_float, symmetric
 
 
-def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Residuals [T, D], gain [D] → product [T, D], and `1/sqrt(sum of squares) = mantissa * 2**-k` as two [T].
+def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> Block:
+    """Residuals [T, D], gain [D] → mantissa * gain, saturated to `act_bits`, under 1/sqrt of the sum of squares.
 
-    The sum of squares is exact. Its mantissa below the leading one is cut to `mantissa_bits` and looked up, the two
-    octaves [1, 2) and [2, 4) having a table each.
+    The residuals are cut to mantissas of `norm_bits` first. Their exponent cancels: it is in the sum of squares too.
+    What is squared is odd: a magnitude's highest `square_bits` bits and a half for those that were cut off.
     """
-    product = round_shift(x * gain, n.product_drop)
-    return product, *inverse_sqrt((x * x).sum(axis=-1) + n.epsilon, n)
+    mantissas, shift, _ = block_float(x << n.norm_lift, n.config.norm_bits)
+    odd = (mantissas ^ (mantissas >> 63)) >> n.square_drop << 1 | 1
+    factor, k = inverse_sqrt((odd * odd).sum(axis=-1) + np.array(n.epsilons)[shift], n)
+    return Block(symmetric(round_shift(mantissas * gain, n.norm_drop), n.config.act_bits), -k, factor)
 
 
 def inverse_sqrt(v: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
-    """`v >= 1` [T] → (mantissa [T] of `rsqrt_bits`, k [T]) with `1/sqrt(v) ≈ mantissa * 2**(-rsqrt_bits - k)`."""
+    """`v >= 1` [T] → (mantissa [T] of `rsqrt_bits`, k [T]) with `1/sqrt(v) ≈ mantissa * 2**(-rsqrt_bits - k)`.
+
+    The mantissa below the leading one of `v` is cut to `mantissa_bits` and looked up, the two octaves [1, 2) and
+    [2, 4) having a table each.
+    """
     top = bit_length_exact(v) - 1
     fraction = cut_mantissa(v, top, n.config.mantissa_bits)
     odd = top & 1

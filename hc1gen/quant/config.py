@@ -14,33 +14,34 @@ class NumericConfig:
     """The choices. Bits are widths of two's-complement integers unless said otherwise."""
 
     act_bits: int = field(default=8, metadata={"range": (4, 12), "doc": "mantissa of a vector entering a CMVM"})
-    scale_bits: int = field(default=10, metadata={"range": (4, 16), "doc": "unsigned mantissa of a row scale"})
-    gain_bits: int = field(default=10, metadata={"range": (4, 16), "doc": "RMSNorm gain, signed"})
-    residual_frac: int = field(default=8, metadata={"range": (4, 20), "doc": "fraction of the residual stream"})
-    product_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "vector waiting for its exponent"})
-    mantissa_bits: int = field(default=12, metadata={"range": (8, 16), "doc": "mantissa looked up in 1/sqrt and 1/Z"})
-    rsqrt_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "1/sqrt mantissa, unsigned"})
-    rsqrt_index: int = field(default=5, metadata={"range": (2, 10), "doc": "1/sqrt table, log2 of its entries"})
-    angle_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "sine and cosine magnitude, unsigned"})
-    angle_index: int = field(default=5, metadata={"range": (2, 10), "doc": "quarter-wave table, log2 of its entries"})
-    quarter_bits: int = field(default=14, metadata={"range": (8, 16), "doc": "an angle within its quarter of a turn"})
-    phase_bits: int = field(default=32, metadata={"range": (18, 36), "doc": "RoPE angle, unsigned fraction of a turn"})
-    qkv_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q, K and V before RoPE"})
-    query_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "Q after RoPE"})
+    scale_bits: int = field(default=6, metadata={"range": (4, 16), "doc": "unsigned mantissa of a row scale"})
+    gain_bits: int = field(default=8, metadata={"range": (4, 16), "doc": "RMSNorm gain, signed"})
+    residual_frac: int = field(default=6, metadata={"range": (4, 20), "doc": "fraction of the residual stream"})
+    norm_bits: int = field(default=10, metadata={"range": (8, 16), "doc": "mantissa of a vector entering a norm"})
+    square_bits: int = field(default=7, metadata={"range": (4, 15), "doc": "magnitude that is squared in a norm"})
+    mantissa_bits: int = field(default=8, metadata={"range": (8, 16), "doc": "mantissa looked up in 1/sqrt and 1/Z"})
+    rsqrt_bits: int = field(default=8, metadata={"range": (6, 16), "doc": "1/sqrt mantissa, unsigned"})
+    rsqrt_index: int = field(default=3, metadata={"range": (2, 10), "doc": "1/sqrt table, log2 of its entries"})
+    angle_bits: int = field(default=8, metadata={"range": (6, 16), "doc": "sine and cosine magnitude, unsigned"})
+    angle_index: int = field(default=3, metadata={"range": (2, 10), "doc": "quarter-wave table, log2 of its entries"})
+    quarter_bits: int = field(default=10, metadata={"range": (8, 16), "doc": "an angle within its quarter of a turn"})
+    phase_bits: int = field(default=24, metadata={"range": (18, 36), "doc": "RoPE angle, unsigned fraction of a turn"})
+    qkv_bits: int = field(default=11, metadata={"range": (6, 16), "doc": "Q, K and V before RoPE"})
+    query_bits: int = field(default=10, metadata={"range": (6, 16), "doc": "Q after RoPE"})
     kv_bits: int = field(default=8, metadata={"range": (4, 12), "doc": "an element of the KV cache"})
-    score_frac: int = field(default=9, metadata={"range": (4, 16), "doc": "fraction of a score, in powers of two"})
-    prob_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "unnormalised probability, unsigned"})
-    exp_index: int = field(default=5, metadata={"range": (2, 10), "doc": "2**-x table, log2 of its entries"})
-    recip_bits: int = field(default=12, metadata={"range": (6, 16), "doc": "1/Z mantissa, unsigned"})
-    recip_index: int = field(default=5, metadata={"range": (2, 10), "doc": "1/Z table, log2 of its entries"})
-    context_frac: int = field(default=6, metadata={"range": (0, 10), "doc": "fraction of an attention output, in V"})
-    gate_frac: int = field(default=9, metadata={"range": (4, 14), "doc": "fraction of a gate"})
-    gate_bits: int = field(default=14, metadata={"range": (8, 20), "doc": "a gate"})
-    up_bits: int = field(default=12, metadata={"range": (6, 18), "doc": "an up projection"})
-    silu_range: int = field(default=4, metadata={"range": (2, 5), "doc": "log2 of where SiLU's table ends"})
-    silu_index: int = field(default=6, metadata={"range": (3, 10), "doc": "SiLU table, log2 of its entries"})
+    score_frac: int = field(default=6, metadata={"range": (4, 16), "doc": "fraction of a score, in powers of two"})
+    prob_bits: int = field(default=8, metadata={"range": (6, 16), "doc": "unnormalised probability, unsigned"})
+    exp_index: int = field(default=3, metadata={"range": (2, 10), "doc": "2**-x table, log2 of its entries"})
+    recip_bits: int = field(default=8, metadata={"range": (6, 16), "doc": "1/Z mantissa, unsigned"})
+    recip_index: int = field(default=3, metadata={"range": (2, 10), "doc": "1/Z table, log2 of its entries"})
+    context_frac: int = field(default=3, metadata={"range": (0, 10), "doc": "fraction of an attention output, in V"})
+    gate_frac: int = field(default=8, metadata={"range": (4, 14), "doc": "fraction of a gate"})
+    gate_bits: int = field(default=13, metadata={"range": (8, 20), "doc": "a gate"})
+    up_bits: int = field(default=10, metadata={"range": (6, 18), "doc": "an up projection"})
+    silu_range: int = field(default=3, metadata={"range": (2, 5), "doc": "log2 of where SiLU's table ends"})
+    silu_index: int = field(default=5, metadata={"range": (3, 10), "doc": "SiLU table, log2 of its entries"})
     hidden_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "an MLP hidden value"})
-    logit_bits: int = field(default=16, metadata={"range": (8, 24), "doc": "a logit"})
+    logit_bits: int = field(default=12, metadata={"range": (8, 24), "doc": "a logit"})
     sample_bits: int = field(default=16, metadata={"range": (2, 20), "doc": "exponential of a logit, unsigned"})
     sample_frac: int = field(
         default=10,
@@ -67,7 +68,7 @@ class NumericConfig:
             raise InputError("numeric config", problems)
 
     def _ordered(self) -> list[tuple[str, str, int]]:
-        """(field, what bounds it, the bound): no table finer than its argument, no product narrower than a gain."""
+        """(field, what bounds it, the bound): no table finer than its argument, no result wider."""
         return [
             ("exp_index", "score_frac", self.score_frac),
             ("sample_index", "sample_frac", self.sample_frac),
@@ -75,7 +76,8 @@ class NumericConfig:
             ("rsqrt_index", "mantissa_bits", self.mantissa_bits),
             ("recip_index", "mantissa_bits", self.mantissa_bits),
             ("angle_index", "quarter_bits", self.quarter_bits),
-            ("gain_bits", "product_bits", self.product_bits),
+            ("act_bits", "norm_bits", self.norm_bits),
+            ("square_bits", "norm_bits - 1", self.norm_bits - 1),
             ("kv_bits", "qkv_bits", self.qkv_bits),
             ("query_bits", "qkv_bits", self.qkv_bits),
         ]
@@ -120,5 +122,6 @@ class Formats:
 
 def widened(config: NumericConfig) -> NumericConfig:
     """`config` with every calibrated width made so large that nothing saturates."""
-    return replace(config, qkv_bits=30, query_bits=30, kv_bits=30, up_bits=30, gate_bits=30, logit_bits=36,
-                   product_bits=48, hidden_bits=50)  # fmt: skip
+    return replace(
+        config, qkv_bits=30, query_bits=30, kv_bits=30, up_bits=30, gate_bits=30, logit_bits=36, hidden_bits=50
+    )

@@ -46,24 +46,49 @@ class Numerics:
         return self.formats.residual_bits
 
     @property
-    def epsilon(self) -> int:
-        """`n * eps` in units of the sum of squares, at least 1 so that the sum is never zero."""
-        return max(1, round(self.model.hidden * self.model.rms_eps * 4**self.config.residual_frac))
+    def norm_lift(self) -> int:
+        """Zeros appended to a residual, so that a vector whose largest magnitude is 1/8 fills `norm_bits`."""
+        return max(0, self.config.norm_bits + 2 - self.config.residual_frac)
+
+    @property
+    def norm_shift(self) -> int:
+        """Largest shift that brings a lifted residual to `norm_bits`."""
+        return max(0, self.residual_bits + self.norm_lift - self.config.norm_bits)
+
+    @property
+    def epsilons(self) -> list[int]:
+        """`n * eps` in units of the sum of squares, for every shift."""
+        frac = self.config.residual_frac + self.norm_lift - self.square_exponent
+        return [round(self.model.hidden * self.model.rms_eps * 4.0 ** (frac - s)) for s in range(self.norm_shift + 1)]
+
+    @property
+    def square_drop(self) -> int:
+        """Bits of a mantissa's magnitude that are cut off before it is squared."""
+        return self.config.norm_bits - 1 - self.config.square_bits
+
+    @property
+    def square_exponent(self) -> int:
+        """What is squared is worth this power of two: a magnitude that was cut off is half a bit larger."""
+        return self.square_drop - 1
 
     @property
     def square_sum_bits(self) -> int:
         """Unsigned width of the sum of squares plus epsilon."""
-        return bits_for(self.model.hidden * 4 ** (self.residual_bits - 1) + self.epsilon)
+        return bits_for(self.model.hidden * 4 ** (self.config.square_bits + 1) + self.epsilons[0])
 
     @property
-    def product_bits(self) -> int:
-        """Width of residual * gain after the drop; a gain is never the most negative number of its width."""
-        return self.residual_bits + self.config.gain_bits - 1 - self.product_drop
+    def norm_drop(self) -> int:
+        """Bits dropped from mantissa * gain: the product of the largest mantissa and half the largest gain just fits.
+
+        The largest gain is at least half of what `gain_bits` hold, and the largest element seldom meets it.
+        """
+        return max(0, self.config.norm_bits + self.config.gain_bits - 2 - self.config.act_bits)
 
     @property
-    def product_drop(self) -> int:
-        """Bits dropped from residual * gain so that the product never saturates `product_bits`."""
-        return max(0, self.residual_bits + self.config.gain_bits - 1 - self.config.product_bits)
+    def norm_exponents(self) -> range:
+        """Exponents of a normed vector: half the place of the leading one of the sum of squares, negative."""
+        smallest = self.model.hidden + min(self.epsilons[0], 4**self.config.square_bits if self.norm_shift else 1 << 62)
+        return range(-((self.square_sum_bits - 1) // 2), -((smallest.bit_length() - 1) // 2) + 1)
 
     # RoPE ---------------------------------------------------------------------------------------------------------
     @property
@@ -161,7 +186,7 @@ class Numerics:
 
     # What a CMVM's input is worth: value = mantissa * 2**(exponent - in_frac) ---------------------------------------
     def norm_in_frac(self, gain_frac: int) -> int:
-        return gain_frac + self.config.rsqrt_bits - self.product_drop
+        return gain_frac - self.norm_drop + self.square_exponent
 
     def attention_in_frac(self, layer: int) -> int:
         return self.formats.layers[layer].value_frac + self.config.context_frac

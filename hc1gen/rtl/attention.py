@@ -28,7 +28,7 @@ def memories(plan: Plan) -> dict[str, str]:
 
 
 def latency(plan: Plan, position: int) -> int:
-    """Clocks from the transfer of a token's last beat of x to that of its last beat of y, where nothing stalls."""
+    """Clocks from a token's last beat of x to the last beat of y, coming for the first time, where nothing stalls."""
     passes = 2 * (position + 1) + AttentionControl.PASS_CLOCKS
     return plan.kv_words * (passes + normaliser_clocks(plan)) + Normaliser.LATENCY
 
@@ -38,8 +38,9 @@ class Attention(wiring.Component):
 
     position: stands from the token's first beat of x until its last beat of y has left. x: K, V and Q after RoPE in
     `plan.keys`, `plan.values`, `plan.queries` order, each element in the low bits of its lane. y: contexts in
-    `plan.contexts` order, padding lanes 0. The token's K and V are written at `position`; positions above it are not
-    read, so going back to an earlier position needs nothing but its number.
+    `plan.contexts` order, padding lanes 0; where `plan.kv_words` is 1, all of them twice. The token's K and V are
+    written at `position`; positions above it are not read, so going back to an earlier position needs nothing but its
+    number.
 
     `latency` tells the clocks from the last beat of x to the last of y; x is not ready before y is empty.
     A reset leaves the memories as they are.

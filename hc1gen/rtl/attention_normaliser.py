@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
-from .types import Lookup, Pipeline, bit_length, lanes, named, round_shift
+from .types import Lookup, Pipeline, bit_length, counter, lanes, named, round_shift
 
 
 def heads_needed(plan: Plan, beat: int) -> int:
@@ -20,7 +20,7 @@ def word_beats(plan: Plan) -> int:
 
 
 def normaliser_clocks(plan: Plan) -> int:
-    """Clocks from the first of `active` to that of `done`, both included, where y does not stall."""
+    """Clocks from the first of `active` to the last beat of y's first coming, where y does not stall."""
     clock = 0
     for beat in range(word_beats(plan)):
         clock = max(clock + 1, heads_needed(plan, beat) + 2)
@@ -31,6 +31,7 @@ class Normaliser(wiring.Component):
     """One word of the KV cache at a time: the contexts of its heads, in `plan.contexts` order.
 
     active: sums and totals stand; high until `done`. last_word: some of its heads may be padding, whose lanes are 0.
+    y: where the cache has a word per position, everything twice; else once.
     done: in this clock the word's last beat is taken over; the sums may change after it.
     empty: no beat is left inside, or the last one leaves in this clock.
 
@@ -72,11 +73,12 @@ class Normaliser(wiring.Component):
         pipeline = Pipeline(m, source, self.y, depth=self.LATENCY)
         needed = Array(heads_needed(self.plan, b) for b in range(self.beats))
         last = self._beat == self.beats - 1
+        _, last_time = counter(m, 2 if self.plan.kv_words == 1 else 1, self._take & last, "time_index")
         m.d.comb += [
             source.valid.eq(self.active & (known >= needed[self._beat])),
             self._take.eq(source.valid & source.ready),
             self._multiply.eq(pipeline.valid[0] & pipeline.go),
-            self.done.eq(self._take & last),
+            self.done.eq(self._take & last & last_time),
             self.empty.eq(~pipeline.valid[0] & (~self.y.valid | self.y.ready)),
         ]
         with m.If(self._take):

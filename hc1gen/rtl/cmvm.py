@@ -1,6 +1,6 @@
 """Control of a CMVM tile: eight bit-planes in, beats of accumulators out."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,36 +11,44 @@ EXPONENT_BITS = 8
 """Signed width of the exponent of a vector entering a CMVM."""
 
 
-def plane_layout(columns: int) -> data.StructLayout:
-    """One bit of every mantissa of a vector, and the vector's exponent (the same on every plane)."""
-    return data.StructLayout({"plane": columns, "exponent": signed(EXPONENT_BITS)})
+def plane_layout(columns: int, factor_bits: int = 0) -> data.StructLayout:
+    """One bit of every mantissa of a vector; its exponent and factor hold with the last plane."""
+    return data.StructLayout({"plane": columns, **_common(factor_bits)})
 
 
-def accumulator_layout(count: int, acc_bits: int, scale_bits: int) -> data.StructLayout:
-    """A beat of accumulators with their rows' scales."""
+def accumulator_layout(count: int, acc_bits: int, scale_bits: int, factor_bits: int = 0) -> data.StructLayout:
+    """A beat of accumulators with their rows' scales, and what all of the vector have in common."""
     return data.StructLayout(
         {
             "acc": lanes(count, acc_bits),
             "mantissa": data.ArrayLayout(unsigned(scale_bits), count),
             "shift": lanes(count, SHIFT_BITS),
-            "exponent": signed(EXPONENT_BITS),
+            **_common(factor_bits),
         }
     )
 
 
-class Cmvm(wiring.Component):
-    """Drives one tile. Takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats.
+def _common(factor_bits: int) -> dict[str, ShapeLike]:
+    """Fields that all elements of a vector share; there is no factor where it has no bits."""
+    return {"exponent": signed(EXPONENT_BITS), **({"factor": unsigned(factor_bits)} if factor_bits else {})}
 
-    The first beat is valid 2 clocks after the last plane was taken; one beat per clock. The next vector's first plane
-    is taken as soon as the last beat has been read from the tile.
+
+class Cmvm(wiring.Component):
+    """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats.
+
+    All of that `times` times. The first beat is valid 2 clocks after the last plane was taken; one beat per clock. The
+    next vector's first plane is taken when the last beat leaves.
     """
 
-    def __init__(self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int):
-        self.beats, self.act_bits = beats, act_bits
-        output = accumulator_layout(count, acc_bits, scale_bits)
+    def __init__(
+        self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int,
+        factor_bits: int = 0, times: int = 1,
+    ):  # fmt: skip
+        self.beats, self.act_bits, self.factor_bits, self.times = beats, act_bits, factor_bits, times
+        output = accumulator_layout(count, acc_bits, scale_bits, factor_bits)
         super().__init__(
             {
-                "x": In(stream.Signature(plane_layout(columns))),
+                "x": In(stream.Signature(plane_layout(columns, factor_bits))),
                 "y": Out(stream.Signature(output)),
                 "step": Out(1),
                 "first": Out(1),
@@ -56,18 +64,19 @@ class Cmvm(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        draining = Signal()
+        draining, free = Signal(), Signal()
         plane, last_plane = counter(m, self.act_bits, self.step, "plane_index")
         beat, last_beat = counter(m, self.beats, self.read, "beat_index")
-        exponent = Signal.like(self.x.payload.exponent)
+        _, last_time = counter(m, self.times, self.read & last_beat, "time_index")
         out = self.y.payload
         m.d.comb += [
-            self.x.ready.eq(~draining),
-            self.step.eq(self.x.valid & ~draining),
+            free.eq(~self.y.valid | self.y.ready),
+            self.x.ready.eq(~draining & free),
+            self.step.eq(self.x.valid & self.x.ready),
             self.first.eq(~plane.any()),
             self.last.eq(last_plane),
             self.plane.eq(self.x.payload.plane),
-            self.read.eq(draining & (~self.y.valid | self.y.ready)),
+            self.read.eq(draining & free),
             self.beat.eq(beat),
             out.acc.as_value().eq(self.acc),
             out.mantissa.as_value().eq(self.mantissa),
@@ -76,7 +85,9 @@ class Cmvm(wiring.Component):
         with m.If(self.y.ready):
             m.d.sync += self.y.valid.eq(0)
         with m.If(self.step):
-            m.d.sync += [exponent.eq(self.x.payload.exponent), draining.eq(last_plane)]
+            m.d.sync += [out.exponent.eq(self.x.payload.exponent), draining.eq(last_plane)]
+            if self.factor_bits:
+                m.d.sync += out.factor.eq(self.x.payload.factor)
         with m.If(self.read):
-            m.d.sync += [self.y.valid.eq(1), out.exponent.eq(exponent), draining.eq(~last_beat)]
+            m.d.sync += [self.y.valid.eq(1), draining.eq(~(last_beat & last_time))]
         return m

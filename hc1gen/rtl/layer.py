@@ -29,28 +29,32 @@ class Blocks:
         return {self.prefix + kind: component for kind, component in self.kinds.items()}
 
 
-def matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, quantizer: str) -> tuple[Placed, Placed]:
-    """Quantiser → CMVM with its tile → requantisation; returns the two ends (`x` of the first, `y` of the second)."""
-    quantize = blocks.place(netlist, f"{kind}_quantize", quantizer)
+def matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, planes: Placed, requant: Placed, port: int) -> None:
+    """Bit-planes → CMVM with its tile → source `port` of a requantiser."""
     cmvm = blocks.place(netlist, f"{kind}_cmvm", f"cmvm_{kind}")
-    requant = blocks.place(netlist, f"{kind}_requant", f"requant_{kind}")
-    netlist.stream(quantize, cmvm)
-    netlist.stream(cmvm, requant)
+    netlist.stream(planes, cmvm)
+    netlist.stream(cmvm, requant, "y", f"x{port}")
     nets = {
         port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")
     }
     netlist.text_module(f"{kind}_tile", tile, {"clk": "clk", "x": netlist.net(cmvm, "plane"), **nets})
-    return quantize, requant
 
 
-def normed_matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, gain: str) -> tuple[Placed, Placed]:
-    """RMSNorm → quantiser → CMVM with its tile → requantisation; returns the two ends."""
+def normed_matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, gain: str, requant: Placed) -> Placed:
+    """RMSNorm → CMVM with its tile → source 0 of a requantiser; returns the norm, whose `x` wants a vector twice."""
     norm = blocks.place(netlist, f"{kind}_norm", "rms_norm")
     netlist.text_module(f"{kind}_gain", gain, {"beat": netlist.net(norm, "beat"), "gain": netlist.net(norm, "gain")})
-    quantize, requant = matrix(netlist, blocks, kind, tile, "quantize_norm")
-    netlist.stream(norm, quantize)
-    netlist.stream(norm, quantize, "factor", "factor")
-    return norm, requant
+    matrix(netlist, blocks, kind, tile, norm, requant, 0)
+    return norm
+
+
+def twice(netlist: Netlist, blocks: Blocks, name: str, kind: str) -> Placed:
+    """A memory that says a vector twice, and nothing else of what it can."""
+    placed = blocks.place(netlist, name, kind)
+    placed.nets["turn"] = "1'b0"
+    netlist.open(placed, "head")
+    netlist.open(placed, "done")
+    return placed
 
 
 def layer(plan: Plan, blocks: Blocks, index: int) -> Netlist:
@@ -69,18 +73,25 @@ def layer(plan: Plan, blocks: Blocks, index: int) -> Netlist:
 def _attention(netlist: Netlist, plan: Plan, blocks: Blocks) -> Placed:
     """The attention sublayer; returns its skip connection."""
     residual = blocks.place(netlist, "attention_residual", "residual")
-    norm, qkv = normed_matrix(netlist, blocks, "qkv", f"{netlist.name}_qkv", f"{netlist.name}_attention_gain")
+    requant = blocks.place(netlist, "attention_requant", "requant_attention")
+    gain = f"{netlist.name}_attention_gain"
+    norm = normed_matrix(netlist, blocks, "qkv", f"{netlist.name}_qkv", gain, requant)
     rope = blocks.place(netlist, "rope", "rope")
     attention = blocks.place(netlist, "attention", "attention")
-    quantize, out = matrix(netlist, blocks, "out", f"{netlist.name}_out", "quantize_context")
+    quantize = blocks.place(netlist, "out_quantize", "quantize_context")
+    matrix(netlist, blocks, "out", f"{netlist.name}_out", quantize, requant, 1)
     netlist.wires |= {"position": plan.position_bits, "unused_tag": residual.widths["tag"] - plan.position_bits}
     residual.nets["tag"] = "{unused_tag, position}"  # the position is the tag's lowest field
     rope.nets["position"] = attention.nets["position"] = "position"
     netlist.stream(residual, norm, "inner")
-    netlist.stream(qkv, rope)
+    netlist.stream(requant, rope, "y0")
     netlist.stream(rope, attention)
-    netlist.stream(attention, quantize)
-    netlist.stream(out, residual, "y", "back")
+    contexts = attention
+    if plan.kv_words > 1:  # attention forgets a word's contexts before the next word
+        contexts = twice(netlist, blocks, "contexts", "twice_context")
+        netlist.stream(attention, contexts)
+    netlist.stream(contexts, quantize)
+    netlist.stream(requant, residual, "y1", "back")
     return residual
 
 
@@ -88,11 +99,13 @@ def _mlp(netlist: Netlist, blocks: Blocks) -> Placed:
     """The MLP sublayer; returns its skip connection."""
     residual = blocks.place(netlist, "mlp_residual", "residual")
     netlist.open(residual, "tag")
-    norm, gate_up = normed_matrix(netlist, blocks, "gate_up", f"{netlist.name}_gate_up", f"{netlist.name}_mlp_gain")
+    requant = blocks.place(netlist, "mlp_requant", "requant_mlp")
+    norm = normed_matrix(netlist, blocks, "gate_up", f"{netlist.name}_gate_up", f"{netlist.name}_mlp_gain", requant)
     swiglu = blocks.place(netlist, "swiglu", "swiglu")
-    quantize, down = matrix(netlist, blocks, "down", f"{netlist.name}_down", "quantize_hidden")
+    quantize = blocks.place(netlist, "down_quantize", "quantize_hidden")
+    matrix(netlist, blocks, "down", f"{netlist.name}_down", quantize, requant, 1)
     netlist.stream(residual, norm, "inner")
-    netlist.stream(gate_up, swiglu)
+    netlist.stream(requant, swiglu, "y0")
     netlist.stream(swiglu, quantize)
-    netlist.stream(down, residual, "y", "back")
+    netlist.stream(requant, residual, "y1", "back")
     return residual

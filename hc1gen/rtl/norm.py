@@ -1,86 +1,87 @@
-"""RMSNorm: the products with the gain stream through, 1/sqrt of the sum of squares follows them."""
+"""RMSNorm: mantissas times gains, put out as bit-planes; 1/sqrt of the sum of squares goes with them as a factor."""
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.numerics import Numerics
-from .blockfloat import factor_layout
-from .types import Lookup, below_leading_one, bit_length, counter, lanes, round_shift
-
-
-def k_bits(n: Numerics) -> int:
-    """Unsigned width of half the exponent of a sum of squares."""
-    return max(1, ((n.square_sum_bits - 1) // 2).bit_length())
+from .blockfloat import Cut, Planes, send, symmetric
+from .cmvm import plane_layout
+from .types import Lookup, below_leading_one, bit_length, counter, lanes, named, round_shift
 
 
 class RmsNorm(wiring.Component):
-    """`golden.norm.rms_norm` of a vector of `beats` beats.
+    """`golden.norm.rms_norm` of a vector of `beats` beats that comes twice, as bit-planes.
 
-    Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks for gains, `gain` answers in the same
-    clock. `y` has latency 1 clock; `factor` is valid 4 clocks after the last beat was taken. The next vector is taken
-    when the factor has been.
+    Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks for gains, `gain` answers in the same clock.
+    From the last beat of the vector's first coming to the first plane: beats + 3 clocks. The exponent and the factor
+    hold from 2 clocks later on: before the last plane. The next vector is taken after that.
     """
 
     def __init__(self, n: Numerics, count: int, beats: int):
         self.n, self.count, self.beats = n, count, beats
+        self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift)
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(count, n.residual_bits))),
                 "beat": Out(range(max(beats, 2))),
                 "gain": In(lanes(count, n.config.gain_bits)),
-                "y": Out(stream.Signature(lanes(count, n.product_bits))),
-                "factor": Out(stream.Signature(factor_layout(n.config.rsqrt_bits, k_bits(n)))),
+                "y": Out(stream.Signature(plane_layout(count * beats, n.config.rsqrt_bits))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        busy, taken, go = Signal(), Signal(), Signal()
-        m.d.comb += [
-            go.eq(~self.y.valid | self.y.ready),
-            self.x.ready.eq(go & ~busy),
-            taken.eq(self.x.valid & self.x.ready),
-        ]
-        with m.If(go):
-            m.d.sync += self.y.valid.eq(taken)
-        beat, last = counter(m, self.beats, taken, "beat_index")
-        m.d.comb += self.beat.eq(beat)
-        residual = [self.x.payload[i] for i in range(self.count)]
-        for i, x in enumerate(residual):
-            product = Signal.like(x * self.gain[i], name=f"product{i}")
-            with m.If(taken):
-                m.d.sync += product.eq(x * self.gain[i])
-            m.d.comb += self.y.payload[i].eq(round_shift(product, self.n.product_drop))
-        self._factor(m, sum((x * x)[: 2 * len(x) - 1] for x in residual), taken, taken & last, busy)
+        c = self.n.config
+        m.submodules.cut = cut = self.cut
+        m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits)
+        wiring.connect(m, wiring.flipped(self.x), cut.x)
+        held = Signal()
+        beat, last = counter(m, self.beats, held, "beat_index")
+        m.d.comb += [cut.enable.eq(~planes.busy), cut.y.ready.eq(1), planes.x.valid.eq(held), self.beat.eq(beat)]
+        m.d.sync += held.eq(cut.y.valid)
+        mantissas = [Signal(signed(c.norm_bits), name=f"mantissa{i}", reset_less=True) for i in range(self.count)]
+        with m.If(cut.y.valid):
+            m.d.sync += [mantissa.eq(cut.y.payload[i]) for i, mantissa in enumerate(mantissas)]
+        for i, mantissa in enumerate(mantissas):
+            product = named(m, round_shift(mantissa * self.gain[i], self.n.norm_drop), f"product{i}")
+            m.d.comb += planes.x.payload[i].eq(symmetric(product, c.act_bits))
+        send(m, planes, self.y)
+        self._factor(m, sum(square(self._odd(x)) for x in mantissas), beat == 0, held, last)
         return m
 
-    def _factor(self, m: Module, squares: Signal, taken: Signal, done: Signal, busy: Signal) -> None:
+    def _odd(self, mantissa: Signal) -> Value:
+        """The magnitude's highest bits and a half."""
+        sign = mantissa[-1].replicate(self.n.config.square_bits)
+        return Cat(Const(1, 1), mantissa[self.n.square_drop : -1] ^ sign)
+
+    def _factor(self, m: Module, squares: Signal, first: Signal, held: Signal, last: Signal) -> None:
         """Sum of squares → leading one → table, a register after each."""
-        n, out = self.n, self.factor
-        beat_sum = Signal(n.square_sum_bits)
-        total = Signal(n.square_sum_bits, init=n.epsilon)
-        stage = Signal(3)  # one bit walks: beat sum holds the last beat, total is complete, mantissa is cut
-        added = Signal()
-        m.d.sync += [added.eq(taken), stage.eq(Cat(done, stage[:2]))]
-        with m.If(taken):
-            m.d.sync += beat_sum.eq(squares)
-        with m.If(added):
-            m.d.sync += total.eq(total + beat_sum)
-        top = Signal(range(n.square_sum_bits))
-        argument = Signal(unsigned(n.config.mantissa_bits + 1))
-        m.d.comb += top.eq(bit_length(total) - 1)
-        with m.If(stage[1]):
-            m.d.sync += [
-                argument.eq(Cat(below_leading_one(total, top, n.config.mantissa_bits), top[0])),
-                out.payload.k.eq(top >> 1),
-                total.eq(n.epsilon),
-            ]
+        n, out = self.n, self.y.payload
+        padding = self.count * self.beats - n.model.hidden  # each such element's square is 1
+        mask = (1 << n.square_sum_bits) - 1
+        epsilon = Array(Const(e - padding & mask, n.square_sum_bits) for e in n.epsilons)[self.cut.shift]
+        total = Signal(n.square_sum_bits, reset_less=True)
+        stage = Signal(2)  # one bit walks: the total is complete, its mantissa is cut
+        m.d.sync += stage.eq(Cat(held & last, stage[0]))
+        with m.If(held):
+            m.d.sync += total.eq(Mux(first, epsilon, total) + squares)
+        top = named(m, bit_length(total[1:]), "top")
+        argument = Signal(unsigned(n.config.mantissa_bits + 1), reset_less=True)
+        k = Signal(range((n.square_sum_bits - 1) // 2 + 1), reset_less=True)
+        with m.If(stage[0]):
+            m.d.sync += argument.eq(Cat(below_leading_one(total, top, n.config.mantissa_bits), top[0]))
+            m.d.sync += k.eq(top >> 1)
         m.submodules.rsqrt = rsqrt = Lookup(n.tables.rsqrt)
-        m.d.comb += rsqrt.x.eq(argument)
-        with m.If(stage[2]):
-            m.d.sync += [out.payload.mantissa.eq(rsqrt.y), out.valid.eq(1)]
-        with m.If(done):
-            m.d.sync += busy.eq(1)
-        with m.If(out.valid & out.ready):
-            m.d.sync += [out.valid.eq(0), busy.eq(0)]
+        m.d.comb += [rsqrt.x.eq(argument), out.exponent.eq(-k)]
+        with m.If(stage[1]):
+            m.d.sync += out.factor.eq(rsqrt.y)
+
+
+def square(x: Value) -> Value:
+    """`x * x`, unsigned, with half a multiplier's bit products: of two alike one stands, in the place above.
+
+    x**2 is the sum, over its bits i, of bit i times 4**i times 1 plus 4 times what stands above bit i.
+    """
+    rows = [Mux(x[i], Cat(Const(1, 2), x[i + 1 :]), 0) << 2 * i for i in range(len(x))]
+    return sum(rows[1:], rows[0])[: 2 * len(x)]

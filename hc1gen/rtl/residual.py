@@ -5,14 +5,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .plan import Plan
+from .twice import Twice
 from .types import counter, lanes, saturate, tag, tagged
 
 
 class Residual(wiring.Component):
     """Adds what a sublayer makes of a token to the token: `y = saturate(x + back)`. Holds one token at a time.
 
-    x: tagged beats. inner: the same beats on their way into the sublayer; a beat is taken from `x` in the clock in
-    which `inner` takes it. back: the sublayer's result, `plan.n.residual_bits` per lane. y: the sum, with x's tag, 1
+    x: tagged beats. inner: the same beats on their way into the sublayer, in the clock in which `x` is taken, then all
+    of them again. back: the sublayer's result, `plan.n.residual_bits` per lane. y: the sum, with x's tag, 1
     clock after `back`. 1 beat per clock on all of them; the next token's first beat is taken at the earliest 1 clock
     after this one's last `y` has left. tag: of the token inside, from the clock after its first beat is taken until
     the next token's first beat is taken.
@@ -35,44 +36,40 @@ class Residual(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
-        width = bits * self.plan.lanes
-        held = Signal(beats * width, reset_less=True)  # shifts; the beat wanted next is in the low bits
+        m.submodules.twice = twice = Twice(self.plan.lanes, bits, beats)
         sums = Signal(lanes(self.plan.lanes, bits), reset_less=True)
-        shift, taken, given = Signal(), Signal(), Signal()
+        taken, given = Signal(), Signal()
+        wiring.connect(m, twice.y, wiring.flipped(self.inner))
         m.d.comb += [
-            self.inner.payload.eq(self.x.p.lanes),
+            twice.x.payload.eq(self.x.p.lanes),
+            twice.turn.eq(given),
             self.y.p.lanes.eq(sums),
             self.y.p.tag.eq(self.tag),
             taken.eq(self.x.valid & self.x.ready),
             given.eq(self.back.valid & self.back.ready),
-            shift.eq(taken | given),
         ]
         with m.If(self.y.ready):
             m.d.sync += self.y.valid.eq(0)
-        with m.If(shift):
-            m.d.sync += held.eq(held[width:] if beats > 1 else 0)
-            m.d.sync += held[-width:].eq(self.x.p.lanes)
         with m.If(taken):
             m.d.sync += self.tag.eq(self.x.p.tag)
         with m.If(given):
             m.d.sync += self.y.valid.eq(1)
             for i in range(self.plan.lanes):
-                x = held.word_select(i, bits).as_signed()
-                m.d.sync += sums[i].eq(saturate(x + self.back.payload[i], bits))
-        self._control(m, shift, beats)
+                m.d.sync += sums[i].eq(saturate(twice.head[i] + self.back.payload[i], bits))
+        self._control(m, twice, given, beats)
         return m
 
-    def _control(self, m: Module, shift: Signal, beats: int) -> None:
-        """Take all of a token, give all of it, and wait until it has left."""
-        _, last = counter(m, beats, shift, "beat")
+    def _control(self, m: Module, twice: Twice, given: Signal, beats: int) -> None:
+        """Take all of a token and say it again, give all of it, and wait until it has left."""
+        _, last = counter(m, beats, given, "beat")
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += [self.inner.valid.eq(self.x.valid), self.x.ready.eq(self.inner.ready)]
-                with m.If(shift & last):
+                m.d.comb += [twice.x.valid.eq(self.x.valid), self.x.ready.eq(twice.x.ready)]
+                with m.If(twice.done):
                     m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += self.back.ready.eq(~self.y.valid | self.y.ready)
-                with m.If(shift & last):
+                with m.If(given & last):
                     m.next = "LEAVE"
             with m.State("LEAVE"):
                 with m.If(self.y.ready):

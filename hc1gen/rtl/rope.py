@@ -68,7 +68,7 @@ class Rope(wiring.Component):
         a, b = self.x.payload[2 * pair], self.x.payload[2 * pair + 1]
         for lane, turned in ((0, a * cos - b * sin), (1, b * cos + a * sin)):
             plain = (a, b)[lane] << c.angle_bits
-            held = Signal(signed(c.qkv_bits + c.angle_bits + 2), name=f"turned{2 * pair + lane}")
+            held = Signal(signed(c.qkv_bits + c.angle_bits + 2), name=f"turned{2 * pair + lane}", reset_less=True)
             key = named(m, round_shift(held, c.angle_bits + c.qkv_bits - c.kv_bits), f"key{2 * pair + lane}")
             query = named(m, round_shift(held, c.angle_bits + c.qkv_bits - c.query_bits), f"query{2 * pair + lane}")
             result = Mux(was_query, saturate(query, c.query_bits), saturate(key, c.kv_bits))
@@ -85,7 +85,7 @@ class Angles(wiring.Component):
         super().__init__({"position": In(plan.position_bits), "known": Out(1)})
         shape = signed(plan.n.config.angle_bits + 1)
         half = plan.n.model.head_dim // 2
-        self._shifted = [Signal(shape, name=f"angle{i}") for i in range(2 * half)]
+        self._shifted = [Signal(shape, name=f"angle{i}", reset_less=True) for i in range(2 * half)]
         self.cos, self.sin = self._shifted[::2], self._shifted[1::2]
 
     def elaborate(self, platform: object) -> Module:
@@ -105,7 +105,7 @@ class Angles(wiring.Component):
             m.d.sync += running.eq(0)
         with m.If((stage == 2) & ~running):
             m.d.sync += done.eq(1)
-        phase = Signal(unsigned(c.phase_bits))
+        phase = Signal(unsigned(c.phase_bits), reset_less=True)
         turn_bits = c.quarter_bits + 2
         with m.If(running):  # even indices: cosine, a quarter of a turn ahead
             step = Array(Const(s, c.phase_bits) for s in steps)[index >> 1]

@@ -27,9 +27,9 @@ class SwiGlu(wiring.Component):
         c = self.n.config
         for i in range(self.pairs):
             gate = self.x.payload[2 * i][: c.gate_bits].as_signed()
-            silu = Signal(signed(c.gate_bits), name=f"silu{i}")
-            up = Signal(signed(c.up_bits), name=f"up{i}")
-            product = Signal(signed(c.gate_bits + c.up_bits), name=f"product{i}")
+            silu = Signal(signed(c.gate_bits), name=f"silu{i}", reset_less=True)
+            up = Signal(signed(c.up_bits), name=f"up{i}", reset_less=True)
+            product = Signal(signed(c.gate_bits + c.up_bits), name=f"product{i}", reset_less=True)
             with m.If(pipe.go):
                 m.d.sync += [silu.eq(self._silu(m, gate, i)), up.eq(self.x.payload[2 * i + 1]), product.eq(silu * up)]
             m.d.comb += self.y.payload[i].eq(round_shift(product, self.n.hidden_drop))

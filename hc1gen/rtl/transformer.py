@@ -13,17 +13,21 @@ from .attention import Attention
 from .blockfloat import BlockFloat
 from .cmvm import Cmvm
 from .embedding import Embedding, embedding_scale_bits, tagged_token
-from .layer import Blocks, layer, normed_matrix
+from .layer import Blocks, layer, normed_matrix, twice
 from .lm_head import HeadGate
 from .netlist import Netlist
-from .norm import RmsNorm, k_bits
+from .norm import RmsNorm
 from .plan import Plan
-from .requant import Requant
+from .requant import Requant, Source
 from .residual import Residual
 from .rope import Rope
 from .swiglu import SwiGlu
 from .tile import Tile
+from .twice import Twice
 from .types import EPOCH_BITS, lanes, tag
+
+NORMED = ("qkv", "gate_up", "head")
+"""Kinds of tiles behind a norm, whose vectors have a factor."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,49 @@ class Transformer:
         """Every block that Amaranth writes, once."""
         plan, n, c = self.plan, self.plan.n, self.plan.n.config
         beats, pairs = len(plan.residual) // plan.lanes, plan.pair_lanes // 2
+        contexts = len(plan.contexts) // plan.lanes
+        context = BlockFloat(n.context_bits, plan.lanes, contexts, c.act_bits)
+        hidden = BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits)
         kinds: dict[str, wiring.Component] = {
             "embedding": Embedding(plan, embedding_scale_bits(self.model)),
             "residual": Residual(plan),
             "rms_norm": RmsNorm(n, plan.lanes, beats),
-            "quantize_norm": BlockFloat(n.product_bits, plan.lanes, beats, c.act_bits, c.rsqrt_bits, k_bits(n)),
-            "quantize_context": BlockFloat(n.context_bits, plan.lanes, len(plan.contexts) // plan.lanes, c.act_bits),
-            "quantize_hidden": BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits),
+            "quantize_context": context,
+            "quantize_hidden": hidden,
             "rope": Rope(plan),
             "attention": Attention(plan),
             "swiglu": SwiGlu(n, pairs),
             "head_gate": HeadGate(plan),
+            "twice_head": Twice(plan.lanes, n.residual_bits, beats),
         }
+        if plan.kv_words > 1:
+            kinds["twice_context"] = Twice(plan.lanes, n.context_bits, contexts)
+        for name, kind in self.kinds.items():
+            factor_bits = c.rsqrt_bits if name in NORMED else 0
+            times = 2 if name == "gate_up" else 1
+            kinds[f"cmvm_{name}"] = Cmvm(
+                kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, factor_bits, times
+            )
+        qkv, gate_up, head = (self._source(name, n.norm_exponents) for name in NORMED)
+        kinds["requant_attention"] = Requant(qkv, self._source("out", context.exponents))
+        kinds["requant_mlp"] = Requant(gate_up, self._source("down", hidden.exponents))
+        kinds["requant_head"] = Requant(head)
+        return Blocks(plan.prefix, kinds)
+
+    def _source(self, name: str, exponents: range) -> Source:
+        """What a kind of tile is to its requantiser, the exponents of its vectors given."""
+        plan, n, c, kind = self.plan, self.plan.n, self.plan.n.config, self.kinds[name]
         out_bits = {
             "qkv": (c.qkv_bits,) * plan.pair_lanes,
             "out": (n.residual_bits,) * plan.lanes,
-            "gate_up": (c.gate_bits, c.up_bits) * pairs,
+            "gate_up": (c.gate_bits, c.up_bits) * (plan.pair_lanes // 2),
             "down": (n.residual_bits,) * plan.lanes,
             "head": (c.logit_bits,) * plan.lanes,
         }
-        for name, kind in self.kinds.items():
-            kinds[f"cmvm_{name}"] = Cmvm(kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits)
-            kinds[f"requant_{name}"] = Requant(kind.acc_bits, c.scale_bits, out_bits[name])
-        return Blocks(plan.prefix, kinds)
+        used = [int(s) for t in self.tiles() if t.kind == name for s in t.shift[t.weights.any(axis=1)]] or [0]
+        shifts = range(min(used) - exponents[-1], max(used) - exponents[0] + 1)
+        factor_bits = c.rsqrt_bits if name in NORMED else 0
+        return Source(kind.acc_bits, c.scale_bits, out_bits[name], shifts, factor_bits)
 
     def netlists(self) -> Iterator[Netlist]:
         """The layers, then the model itself."""
@@ -120,11 +144,14 @@ class Transformer:
             netlist.stream(last, following)
             last = following
         gate = blocks.place(netlist, "head_gate", "head_gate")
-        norm, head = normed_matrix(netlist, blocks, "head", f"{prefix}head", f"{prefix}final_gain")
+        kept = twice(netlist, blocks, "head_twice", "twice_head")
+        requant = blocks.place(netlist, "head_requant", "requant_head")
+        norm = normed_matrix(netlist, blocks, "head", f"{prefix}head", f"{prefix}final_gain", requant)
         netlist.stream(last, gate)
-        netlist.stream(gate, norm, "inner")
+        netlist.stream(gate, kept, "inner")
+        netlist.stream(kept, norm)
         netlist.stream(gate, netlist.top, "position", "position")
-        netlist.stream(head, netlist.top, "y", "logits")
+        netlist.stream(requant, netlist.top, "y0", "logits")
         gate.nets |= {"tag": "tag", "done": "done", "epoch": "epoch"}
         return netlist
 

@@ -12,7 +12,7 @@ from shapes import numerics
 from hc1gen.golden.arith import Meter, round_shift
 from hc1gen.golden.attention import attend, normalise, probabilities
 from hc1gen.golden.blockfloat import block_float
-from hc1gen.golden.cmvm import requantize
+from hc1gen.golden.cmvm import requantize, row_scales
 from hc1gen.golden.norm import inverse_sqrt, rms_norm
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.golden.sampler import argmax
@@ -21,6 +21,8 @@ from hc1gen.golden.swiglu import silu, swiglu
 N = numerics()
 INVERSE_SQRT_ERROR = 2**-10.8
 """Relative; the table's mantissa has 12 bits, its argument is cut to 12."""
+NORM_ERROR = 2**-9.5
+"""Relative: the table's, and that of squares of 12 bits."""
 RECIPROCAL_ERROR = 2**-10.5
 """Relative."""
 SILU_ERROR = 2.44 * 2**-9
@@ -31,31 +33,36 @@ SILU_ERROR = 2.44 * 2**-9
 vectors = hnp.arrays(np.int64, st.tuples(st.just(1), st.integers(1, 9)), elements=st.integers(-(2**20), 2**20))
 
 
-@given(vectors, st.integers(4, 12), st.none() | st.integers(0, 4095))
-def test_block_float(x, act_bits, factor):
-    """The smallest shift at which the mantissas fit, and no mantissa further than half a step from its value."""
-    mantissas, shift = block_float(x, act_bits, None if factor is None else np.array([factor]))
-    exact = x[0] * (1 if factor is None else factor)
-    limit, s = (1 << (act_bits - 1)) - 1, int(shift[0])
-    largest = int(np.abs(exact).max())
-    assert largest >> s <= limit
-    assert s == 0 or largest >> (s - 1) > limit
+@given(vectors, st.integers(4, 12))
+def test_block_float(x, bits):
+    """The smallest exponent at which all fits, and no mantissa further than half a step from its value."""
+    mantissas, exponent, factor = block_float(x, bits)
+    limit, s = (1 << (bits - 1)) - 1, int(exponent[0])
+
+    def fits(shift: int) -> bool:
+        return bool((x >> shift >= -limit - 1).all() and (x >> shift <= limit).all())
+
+    assert factor is None
+    assert fits(s) and (s == 0 or not fits(s - 1))
     assert np.abs(mantissas).max() <= limit
-    error = np.abs((mantissas[0] << s) - exact) * 2
-    clipped = round_shift(np.abs(exact), s) > limit
+    error = np.abs((mantissas[0] << s) - x[0]) * 2
+    clipped = np.abs(round_shift(x[0], s)) > limit
     assert (error <= np.where(clipped, 2 << s, 1 << s)).all()
 
 
 def test_block_float_saturates_what_rounds_to_the_limit():
-    mantissas, shift = block_float(np.array([[255, -255, -256 + 2, 1]]), 8)
-    assert (mantissas.tolist(), shift.tolist()) == ([[127, -127, -127, 1]], [1])
-    assert block_float(np.array([[-128]]), 8) == (np.array([[-64]]), np.array([1]))
-    assert block_float(np.array([[0, 0]]), 8)[0].tolist() == [[0, 0]]
+    for x, mantissas, exponent in (
+        ([255, -255, -256, 1], [127, -127, -127, 1], 1),
+        ([-128, 127], [-127, 127], 0),
+        ([-129], [-64], 1),
+        ([0, 0], [0, 0], 0),
+    ):
+        got = block_float(np.array([x]), 8)
+        assert (got.mantissas.tolist(), got.exponent.tolist()) == ([mantissas], [exponent])
 
 
 def test_each_vector_has_its_own_exponent():
-    _, shift = block_float(np.array([[1, 2], [1000, 3], [127, -127], [0, 0]]), 8)
-    assert shift.tolist() == [0, 3, 0, 0]
+    assert block_float(np.array([[1, 2], [1000, 3], [127, -127], [0, 0]]), 8).exponent.tolist() == [0, 3, 0, 0]
 
 
 # RMSNorm --------------------------------------------------------------------------------------------------------------
@@ -77,23 +84,33 @@ def test_inverse_sqrt_of_every_mantissa():
 
 @pytest.mark.parametrize("size", [1.0, 30.0, 5000.0])
 def test_rms_norm(size):
-    """Against floating point, with the epsilon; the product's last bit and the table's error apart."""
+    """Against floating point, with the epsilon; a mantissa's last bit and the table's error apart."""
     rng = np.random.default_rng(0)
     x = np.round(rng.normal(size=(20, 64)) * size).astype(np.int64)
     gain = rng.integers(-511, 512, 64)
-    product, mantissa, k = rms_norm(x, gain, N)
-    assert (product == round_shift(x * gain, N.product_drop)).all()
+    mantissas, exponent, factor = rms_norm(x, gain, N)
     real = x * 2.0**-N.config.residual_frac
     exact = gain * real / np.sqrt((real**2).sum(axis=1) + 64 * N.model.rms_eps)[:, None]
-    factor = mantissa * 2.0 ** (N.product_drop - N.config.rsqrt_bits - k)
-    step = factor[:, None] * 2.0**-1
-    assert (np.abs(product * factor[:, None] - exact) <= step + np.abs(exact) * INVERSE_SQRT_ERROR * 1.7).all()
+    step = (factor * 2.0 ** (exponent - N.config.rsqrt_bits - N.norm_in_frac(0)))[:, None]
+    limit = (1 << (N.config.act_bits - 1)) - 1
+    saturated, bound = np.abs(mantissas) == limit, 0.55 * step + np.abs(exact) * NORM_ERROR
+    assert (np.abs(mantissas * step - exact) <= bound)[~saturated].all()
+    assert (np.abs(exact) >= limit * step - bound)[saturated].all()
 
 
 def test_norm_of_zero_is_zero():
-    product, mantissa, k = rms_norm(np.zeros((1, 64), np.int64), np.full(64, 511), N)
-    assert not product.any()
-    assert mantissa[0] > 0 and k[0] == (N.epsilon.bit_length() - 1) // 2
+    mantissas, exponent, factor = rms_norm(np.zeros((1, 64), np.int64), np.full(64, 511), N)
+    assert not mantissas.any()
+    assert factor[0] > 0 and exponent[0] == -(((N.epsilons[0] + 64).bit_length() - 1) // 2)
+
+
+@given(hnp.arrays(np.int64, (1, 64), elements=st.integers(-(2**12), 2**12 - 1)))
+def test_norm_exponents(x):
+    """What `norm_exponents` promises to the requantiser: largest at zero, smallest where all is at its largest."""
+    for n in (numerics(residual_bits=13), numerics(residual_bits=13, norm_bits=8, square_bits=4)):
+        assert int(rms_norm(x, np.ones(64, np.int64), n).exponent[0]) in n.norm_exponents
+        extremes = rms_norm(np.array([[0] * 64, [1] + 63 * [0], [-(2**12)] * 64]), np.ones(64, np.int64), n).exponent
+        assert all(int(e) in n.norm_exponents for e in extremes)
 
 
 # Requantisation -------------------------------------------------------------------------------------------------------
@@ -111,6 +128,13 @@ def test_requantize(accumulator, mantissa, shift, exponent, bits):
     assert y == min(max(exact, low), high)
     assert meter.saturations.get("y", 0) == (not low <= exact <= high)
     assert meter.saturations.get("y.shift", 0) == (by < 0)
+
+
+def test_row_scales():
+    """A factor is a fraction: the largest leaves a mantissa all but as it is, the smallest halves it."""
+    mantissas, factors = np.array([128, 200, 255]), np.array([255, 128])
+    assert row_scales(mantissas, factors, 8).tolist() == [[128, 199, 254], [64, 100, 128]]
+    assert row_scales(mantissas, None, 8) is mantissas
 
 
 # RoPE -----------------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ FUNCTIONS = {
     "recip": lambda u: 1 / (1 + u),
     "exp2": lambda u: 2.0**-u,
     "sine": lambda u: np.sin(u * np.pi / 2),
-    "silu_tail": lambda u: 16 * u / (1 + np.exp(16 * u)),
+    "silu_tail": lambda u: 8 * u / (1 + np.exp(8 * u)),
 }
-LARGEST_ERROR = {"rsqrt": 1.2, "recip": 1.41, "exp2": 1.05, "sine": 2.3, "silu_tail": 2.44}
+LARGEST_ERROR = {"rsqrt": 1.06, "recip": 1.43, "exp2": 1.01, "sine": 2.28, "silu_tail": 1.5}
 """In units of the last bit, with the default config; half of one is rounding."""
 CONFIGS = [
     NumericConfig(),
@@ -21,7 +21,7 @@ CONFIGS = [
     NumericConfig(rsqrt_bits=6, recip_bits=6, prob_bits=6, angle_bits=6, gate_frac=4),
     NumericConfig(
         rsqrt_bits=16, recip_bits=16, prob_bits=16, angle_bits=16, gate_frac=14, rsqrt_index=10, recip_index=10,
-        exp_index=10, score_frac=16, angle_index=10, silu_index=10,
+        exp_index=10, score_frac=16, angle_index=10, silu_index=10, mantissa_bits=12, quarter_bits=14,
     ),
 ]  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_tables_are_monotonic(name):
 def test_table_meets_the_function_at_the_ends_of_chords():
     table = make_tables(NumericConfig()).sine
     ends = np.arange(1 << table.index_bits) << table.frac_bits
-    exact = np.floor(np.sin(ends / (1 << table.in_bits) * np.pi / 2) * 4096 + 0.5)
+    exact = np.floor(np.sin(ends / (1 << table.in_bits) * np.pi / 2) * (1 << table.out_bits) + 0.5)
     assert (table(ends) == exact).all()
 
 

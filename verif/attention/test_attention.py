@@ -105,13 +105,15 @@ def case_of(plan: Plan, tokens: list[Token], patterns: list[str], interrupts: li
     c, noise = plan.n.config, np.random.default_rng(1)
     width = max(c.query_bits, c.kv_bits)
     inputs, outputs = [], []
+    times = 2 if plan.kv_words == 1 else 1
     for token, context in zip(tokens, contexts(plan, tokens), strict=True):
         for order, vector in ((plan.keys, token.k), (plan.values, token.v), (plan.queries, token.q)):
             inputs += beats(order, vector.reshape(-1), plan.pair_lanes, width, noise)
-        outputs += beats(plan.contexts, context, plan.lanes, plan.n.context_bits, None)
+        outputs += times * beats(plan.contexts, context, plan.lanes, plan.n.context_bits, None)
     return {
         "inputs": inputs,
         "outputs": outputs,
+        "times": times,
         "positions": [t.position for t in tokens],
         "clocks": [latency(plan, t.position) for t in tokens],
         "patterns": patterns,

@@ -34,10 +34,10 @@ class TokenBench(Testbench):
 
 
 def clocks_taken(driver: Driver, monitor: TokenMonitor) -> list[int]:
-    """From the last beat in to the last beat out, of each token."""
+    """From the last beat in to the last beat of the first time out, of each token."""
     per_token = len(driver.words) // len(CASE.positions)
     last_in = driver.cycles[per_token - 1 :: per_token]
-    last_out = monitor.cycles[monitor.beats - 1 :: monitor.beats]
+    last_out = monitor.cycles[monitor.beats // CASE.times - 1 :: monitor.beats]
     return [out - into for into, out in zip(last_in, last_out, strict=True)]
 
 

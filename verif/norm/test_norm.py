@@ -1,4 +1,4 @@
-"""RMSNorm with its table of gains: products and factor are the golden model's, vector behind vector."""
+"""RMSNorm with its table of gains: planes, exponent and factor are the golden model's, vector behind vector."""
 
 from pathlib import Path
 
@@ -11,25 +11,30 @@ from cmvm.together import Run, check_together
 from embedding.shapes import beats, make_plan
 
 from hc1gen.golden.norm import rms_norm
+from hc1gen.rtl.cmvm import EXPONENT_BITS
+from hc1gen.rtl.gain import gain_module
 from hc1gen.rtl.norm import RmsNorm
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.gain import gain_module
+from hc1gen.rtl.types import counter
 
 
 class Norm(wiring.Component):
-    """The block with its table, so that all its ports are streams."""
+    """The block with its table, so that all its ports are streams; exponent and factor are 0 but on the last plane."""
 
     def __init__(self, plan: Plan, table: str):
         self.table, self.block = table, RmsNorm(plan.n, plan.lanes, len(plan.residual) // plan.lanes)
-        super().__init__({port: self.block.signature.members[port] for port in ("x", "y", "factor")})
+        self.act_bits = plan.n.config.act_bits
+        super().__init__({port: self.block.signature.members[port] for port in ("x", "y")})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.block = b = self.block
         m.submodules.table = Instance(self.table, i_beat=b.beat, o_gain=b.gain.as_value())
         wiring.connect(m, wiring.flipped(self.x), b.x)
-        wiring.connect(m, b.y, wiring.flipped(self.y))
-        wiring.connect(m, b.factor, wiring.flipped(self.factor))
+        _, last = counter(m, self.act_bits, self.y.valid & self.y.ready, "plane_index")
+        m.d.comb += [self.y.valid.eq(b.y.valid), b.y.ready.eq(self.y.ready), self.y.p.plane.eq(b.y.p.plane)]
+        with m.If(last):
+            m.d.comb += self.y.payload.eq(b.y.payload)
         return m
 
 
@@ -49,7 +54,8 @@ def vectors(plan: Plan) -> np.ndarray:
     for place, value in ((0, 1), (size - 1, -1), (size // 2, -top), (size - 1, top - 1), (0, -top)):
         special.append(np.zeros(size))
         special[-1][place] = value
-    powers = [np.where(np.arange(size) == bit % size, 1 << bit, 0) for bit in range(bits - 1)]
+    low = [np.full(size, 1 << bit) for bit in range(bits - 1)]
+    powers = low + [np.where(np.arange(size) == bit % size, 1 << bit, 0) for bit in range(bits - 1)]
     rng = np.random.default_rng(size)
     random = rng.normal(size=(60, size)) * 2.0 ** rng.uniform(0, bits, (60, 1))
     return np.clip(np.round(np.concatenate([special, powers, random])), -top, top - 1).astype(np.int64)
@@ -61,14 +67,17 @@ def run(name: str, plan: Plan, folder: Path) -> tuple[Run, Path]:
     bits = plan.n.config.gain_bits
     table.write_text("\n".join(gain_module(table.stem, "norm", gain, plan.residual, plan.lanes, bits)) + "\n")
     x = vectors(plan)
-    product, mantissa, k = rms_norm(x, gain, plan.n)
-    words = {"x": (x, plan.n.residual_bits), "y": (product, plan.n.product_bits)}
-    found = {
-        port: [pack(beat, width) for v in values for beat in beats(v, plan.residual, plan.lanes)]
-        for port, (values, width) in words.items()
-    }
-    factor = [int(a) | int(b) << plan.n.config.rsqrt_bits for a, b in zip(mantissa, k, strict=True)]
-    return Run(Norm(plan, table.stem), {"x": found["x"]}, {"y": found["y"], "factor": factor}), table
+    mantissas, exponent, factor = rms_norm(x, gain, plan.n)
+    sent = [
+        pack(beat, plan.n.residual_bits) for v in x for _ in range(2) for beat in beats(v, plan.residual, plan.lanes)
+    ]
+    found, act_bits = [], plan.n.config.act_bits
+    for vector, scale in zip(mantissas, zip(exponent, factor, strict=True), strict=True):
+        slots = np.array([0 if i is None else vector[i] for i in plan.residual])
+        planes = [pack(slots >> b & 1, 1) for b in range(act_bits)]
+        planes[-1] |= (pack([scale[0]], EXPONENT_BITS) | int(scale[1]) << EXPONENT_BITS) << len(slots)
+        found += planes
+    return Run(Norm(plan, table.stem), {"x": sent}, {"y": found}), table
 
 
 def test_norm(tmp_path):

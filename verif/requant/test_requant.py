@@ -8,13 +8,15 @@ from bench.stalls import STALL_PATTERNS
 from cmvm.together import Run, check_together
 
 from hc1gen.golden.arith import Meter
-from hc1gen.golden.cmvm import requantize
+from hc1gen.golden.cmvm import requantize, row_scales
 from hc1gen.rtl.cmvm import EXPONENT_BITS
-from hc1gen.rtl.requant import Requant
+from hc1gen.rtl.requant import Requant, Source
 from hc1gen.rtl.tile import SHIFT_BITS
 
 Beat = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 """Accumulators, mantissas and shifts of the lanes, and the exponent."""
+ANY = range(-255, 256)
+"""Differences of a shift and an exponent of which nothing is known."""
 
 
 def random_beats(acc_bits: int, scale_bits: int, count: int, number: int) -> list[Beat]:
@@ -54,35 +56,64 @@ def halves(count: int) -> list[Beat]:
     ]
 
 
-def run(acc_bits: int, scale_bits: int, out_bits: tuple[int, ...], beats: list[Beat]) -> Run:
-    count = len(out_bits)
+def known(beats: list[Beat], shifts: range) -> list[Beat]:
+    """Beats whose shifts stay within `shifts`, but in lanes whose accumulator is 0."""
+    found = []
+    for acc, mantissa, shift, exponent in beats:
+        held = np.clip(shift - exponent, shifts[0], shifts[-1]) + exponent
+        found.append((acc, mantissa, np.where(acc == 0, shift, held), exponent))
+    return [beat for beat in found if np.abs(beat[2]).max() < 128]
+
+
+def words(source: Source, beats: list[Beat]) -> tuple[list[int], list[int]]:
+    """What goes into a source's stream, and what must come out."""
+    rng = np.random.default_rng(source.acc_bits)
     sent, received = [], []
     for acc, mantissa, shift, exponent in beats:
+        factor = int(rng.integers(1 << source.factor_bits >> 1, 1 << source.factor_bits)) if source.factor_bits else 0
         word = offset = 0
         fields: list[tuple[Any, int]] = [
-            (acc, acc_bits),
-            (mantissa, scale_bits),
+            (acc, source.acc_bits),
+            (mantissa, source.scale_bits),
             (shift, SHIFT_BITS),
             ([exponent], EXPONENT_BITS),
         ]
+        if source.factor_bits:
+            fields.append(([factor], source.factor_bits))
         for lanes, width in fields:
             word |= pack(lanes, width) << offset
             offset += len(lanes) * width
         sent.append(word)
+        scale = row_scales(mantissa, np.array([factor]), source.factor_bits)[0] if source.factor_bits else mantissa
         y = [
-            requantize(acc[None, i], mantissa[i], shift[i], np.array([exponent]), out_bits[i], Meter(), "").item()
-            for i in range(count)
+            requantize(acc[None, i], scale[i], shift[i], np.array([exponent]), bits, Meter(), "").item()
+            for i, bits in enumerate(source.out_bits)
         ]
-        received.append(pack(y, max(out_bits)))
-    return Run(Requant(acc_bits, scale_bits, out_bits), {"x": sent}, {"y": received})
+        received.append(pack(y, max(source.out_bits)))
+    return sent, received
+
+
+def run(*sources: tuple[Source, list[Beat]]) -> Run:
+    """All sources at once, each as fast as it is served."""
+    pairs = [words(source, beats) for source, beats in sources]
+    inputs = {f"x{i}": sent for i, (sent, _) in enumerate(pairs)}
+    return Run(Requant(*(s for s, _ in sources)), inputs, {f"y{i}": received for i, (_, received) in enumerate(pairs)})
 
 
 def test_requantisation():
+    narrow, wide = range(4, 19), range(-3, 11)
     runs = {
-        "model": run(17, 10, (12, 12, 12, 12), halves(4) + random_beats(17, 10, 4, 300)),
-        "mixed": run(13, 10, (14, 12, 14), random_beats(13, 10, 3, 200)),
-        "ends": run(17, 10, (12, 16, 16, 12), every_shift(17, 10, 4)),
-        "wide": run(30, 16, (40,), every_shift(30, 16, 1) + random_beats(30, 16, 1, 300)),
-        "narrow": run(9, 4, (6,), random_beats(9, 4, 1, 300)),
+        "model": run((Source(17, 10, (12, 12, 12, 12), ANY), halves(4) + random_beats(17, 10, 4, 300))),
+        "mixed": run((Source(13, 10, (14, 12, 14), ANY), random_beats(13, 10, 3, 200))),
+        "ends": run((Source(17, 10, (12, 16, 16, 12), ANY), every_shift(17, 10, 4))),
+        "wide": run((Source(30, 16, (40,), ANY), every_shift(30, 16, 1) + random_beats(30, 16, 1, 300))),
+        "narrow": run((Source(9, 4, (6,), ANY), random_beats(9, 4, 1, 300))),
+        "factor": run((Source(15, 8, (12, 9), ANY, 8), random_beats(15, 8, 2, 300))),
+        "known": run((Source(14, 8, (12, 11), narrow), known(random_beats(14, 8, 2, 300), narrow))),
+        "known_below": run((Source(14, 8, (12, 11), wide), known(every_shift(14, 8, 2), wide))),
+        "two": run(
+            (Source(14, 8, (12, 11, 12), narrow, 6), known(random_beats(14, 8, 3, 200), narrow)),
+            (Source(17, 6, (16, 16), wide), known(random_beats(17, 6, 2, 200), wide)),
+        ),
     }
     check_together("requant", runs, STALL_PATTERNS)

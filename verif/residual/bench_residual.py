@@ -11,7 +11,7 @@ CASE = load_case()
 
 
 class Sublayer(Driver):
-    """Gives a token's result after the whole of the token has arrived at `inner`; without `inner`, at once."""
+    """Gives a token's result after the token has arrived at `inner` twice; without `inner`, at once."""
 
     def __init__(self, bench: Testbench, idle: Any, inner: Monitor | None):
         super().__init__(bench.dut, "back", CASE.words["back"], idle)
@@ -22,7 +22,7 @@ class Sublayer(Driver):
         if self.inner:
             queue, self.words = self.words, []
             for start in range(0, len(queue), CASE.beats):
-                while len(self.inner.words) < start + CASE.beats:
+                while len(self.inner.words) < 2 * (start + CASE.beats):
                     await RisingEdge(self.clk)
                 self.words = queue[start : start + CASE.beats]
                 self.done.clear()

@@ -33,7 +33,7 @@ def words(plan: Plan) -> dict[str, list[int]]:
         tag = {"position": tags.getrandbits(plan.position_bits), "sequence": tags.getrandbits(1)}
         tag |= {"epoch": tags.getrandbits(4), "predict": tags.getrandbits(1)}
         found["tags"].append(word(tag_layout(plan.position_bits), tag))
-        for name, vector in (("x", x), ("inner", x), ("back", back), ("y", total)):
+        for name, vector in (("x", x), ("inner", x), ("inner", x), ("back", back), ("y", total)):
             for beat in beats(vector, plan.residual, plan.lanes):
                 whole = name in ("x", "y")
                 found[name].append(word(layout, {"lanes": beat, "tag": tag}) if whole else pack(beat, bits))

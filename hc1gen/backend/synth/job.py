@@ -65,22 +65,30 @@ class Mapper:
         return Figures(**json.loads((place / FIGURES).read_text()))
 
     def _map(self, job: Job, folder: Path) -> Figures:
-        gates, mapped = folder / "gates.json", folder / "mapped.json"
+        gates = folder / "gates.json"
         shutil.copyfile(job.source, folder / job.source.name)
         self._yosys.run(job.name, script.to_gates(job, self._boxes.values(), gates), folder)
         netlist = Netlist.read(gates, job.name)
         fold_adders(netlist)
         map_adders(netlist, self.library)
         netlist.write(gates)
-        commands = script.to_cells(job, gates, self.library, self._liberty, mapped, folder / NETLIST)
-        self._yosys.run(job.name, commands)
-        netlist = Netlist.read(mapped, job.name)
-        figures = measure(netlist, self.library, self._boxes)
+        mappers = script.MAPPERS if self.library and job.kind != "tile" else script.MAPPERS[:1]
+        found = [self._map_by(mapper, job, gates, folder / str(i)) for i, mapper in enumerate(mappers)]
+        figures, netlist, verilog = min(found, key=lambda result: result[0].area_um2)
+        verilog.replace(folder / NETLIST)
         if self.library is None:
             return figures
         delay_ps, buffers = delay(netlist, self.library, self._split, folder)
         area = round(buffers * self.library.buffer.area, 4)
         return replace(figures, delay_ps=delay_ps, buffers=buffers, buffer_um2=area)
+
+    def _map_by(self, mapper: str, job: Job, gates: Path, folder: Path) -> tuple[Figures, Netlist, Path]:
+        """Figures without delay, JSON and Verilog of what one ABC script makes of a job's gates."""
+        folder.mkdir()
+        mapped, verilog = folder / "mapped.json", folder / NETLIST
+        self._yosys.run(job.name, script.to_cells(job, gates, self.library, self._liberty, mapper, mapped, verilog))
+        netlist = Netlist.read(mapped, job.name)
+        return measure(netlist, self.library, self._boxes), netlist, verilog
 
 
 def _salt(library: Library | None) -> bytes:

@@ -10,8 +10,12 @@ HERE = Path(__file__).parent
 BOXES, MULTIPLY, ARITH, CONSTANTS = (f'"{HERE / name}.v"' for name in ("boxes", "multiply", "arith", "constants"))
 FEWEST_GATED = 8
 """Flip-flops that are worth a clock gate."""
-ABC_SCRIPT = "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;dc2;strash;dch;amap,-m"
-"""For area: 4 to 7 % less than yosys' own script, which maps with `&nf` (docs/synthesis.md)."""
+_CLEAN = "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;"
+MAPPERS = (
+    _CLEAN + "strash;&get,-n;&dch,-f;&nf;&put",  # yosys' own
+    _CLEAN + "dc2;strash;dch;amap,-m",
+)
+"""ABC scripts for area: which one is better by up to 7 % depends on the module (docs/synthesis.md)."""
 GENERIC = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT,MUX"
 """Gates without a library."""
 OPT = "opt -nosdff"
@@ -56,13 +60,15 @@ def _read(job: Job) -> str:
     return f"read_slang --top {job.name} {name}" if job.source.suffix == ".sv" else f"read_verilog {name}"
 
 
-def to_cells(job: Job, gates: Path, library: Library | None, liberty: Path, json: Path, verilog: Path) -> list[str]:
-    """Map what `to_gates` left to cells; written as JSON and as Verilog."""
+def to_cells(
+    job: Job, gates: Path, library: Library | None, liberty: Path, mapper: str, json: Path, verilog: Path
+) -> list[str]:
+    """Map what `to_gates` left to cells, with `library` by ABC script `mapper`; written as JSON and as Verilog."""
     if library is None:
         start, mapping = [], [LEGAL, f"{OPT} -fast", f"abc -g {GENERIC}"]
     else:
         start = [f'read_liberty -lib -ignore_miss_func "{liberty}"']
-        cells = [f'dfflibmap -liberty "{liberty}"', f'abc -liberty "{liberty}" -script "{ABC_SCRIPT}"']
+        cells = [f'dfflibmap -liberty "{liberty}"', f'abc -liberty "{liberty}" -script "{mapper}"']
         mapping = [LEGAL, *_gated(library), f"{OPT} -full", *cells]
     end = ["opt_clean -purge", f'write_json -selected "{json}"', f'write_verilog -noattr -selected "{verilog}"']
     return [*start, f'read_json "{gates}"', f"cd {job.name}", *mapping, *end]
