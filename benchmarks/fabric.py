@@ -1,5 +1,6 @@
 """What a weight costs: the combinational fabric of constant matrices, mapped to cell libraries, form beside form."""
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
-from common import Fields, Table, conditions, script, show, verdict
+from common import ROOT, Fields, Table, conditions, script, show, verdict
 
 # isort: split
 import click
@@ -27,7 +28,9 @@ from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.structural import instances, number
 
-PDK = Path(__file__).resolve().parents[2] / "shared" / "pdk"
+PDK = ROOT.parent / "shared" / "pdk"
+WORK = ROOT / "build" / "fabric"
+"""What was mapped before is kept here."""
 LIBRARIES = {"asap7": "asap7/*.lib.gz", "sky130": "sky130*.lib.gz"}
 SIGMA = 1.5
 """Of Gaussian weights before they are rounded and clipped to -4..3: a quarter of them is zero."""
@@ -170,7 +173,7 @@ class Bench:
 
     def measure(self, case: str, form: str, weights: np.ndarray) -> Fields:
         """One matrix in one form."""
-        name = f"m{abs(hash((case, form))) % 10**9}"
+        name = re.sub(r"\W+", "_", f"m_{case}_{form}").lower()
         start = time.thread_time()
         lines = list(FORMS[form](name, weights))
         seconds = time.thread_time() - start
@@ -268,8 +271,9 @@ def _ratios(measured: list[Fields]) -> list[list[object]]:
 @json_option
 def main(pdk: Path, quick: bool, output: Output) -> None:
     """Area of the fabric in every form, on ASAP7 and sky130."""
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(2) as pool:
-        bench = Bench(pdk, Path(scratch))
+    WORK.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(2) as pool:
+        bench = Bench(pdk, WORK)
         measured = list(pool.map(lambda case: bench.measure(*case), cases(quick)))
     whole = [m for m in measured if m["case"].startswith(("layer", "head"))]
     shown = [m for m in measured if m not in whole] + ([summed(whole)] if whole else [])

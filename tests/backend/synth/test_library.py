@@ -31,6 +31,7 @@ def test_inverted_outputs_are_seen(tmp_path):
     assert found.full_adder.outputs == {"s": ("S", True), "co": ("T", True)}
     assert found.full_adder.inverting and found.full_adder.self_dual
     assert found.flip_flop.name == "KEEPN"
+    assert found.clock_gate == library.ClockGate("HALT", "CK", "E", "G", ("T",))
 
 
 def test_a_half_adder_is_used_where_it_is_smaller_than_gates(tmp_path):

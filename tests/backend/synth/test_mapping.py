@@ -57,6 +57,12 @@ def test_a_broken_netlist_differs(mapped, tmp_path):
     assert differences(gold, broken, found) > 0
 
 
+def test_a_test_pin_of_a_clock_gate_is_tied(mapped):
+    _, out, found = mapped
+    text = (out / "block.v").read_text()
+    assert (".T(1'h0)" in text) is bool(found and found.clock_gate and found.clock_gate.low)
+
+
 def differences(gold: Netlist, gates: Netlist, found: Library | None) -> int:
     """Clocks in which any output differs, from the second reset on."""
     rng = random.Random(1)

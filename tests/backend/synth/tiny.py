@@ -35,7 +35,10 @@ INVERTING = {
     "adder": cell("FLIP", 12, "P Q R", {"S": "!(P ^ Q ^ R)", "T": "!((P & Q) | (P & R) | (Q & R))"}),
     "flip-flop": cell("KEEPN", 9, "D CK", {"QN": "IQN"}, 'ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; }'),
 }
-"""Cells whose outputs are inverted, as ASAP7 has them."""
+INVERTING["clock gate"] = CELLS["clock gate"].replace(
+    "pin (E)", "pin (T) { direction : input; clock_gate_test_pin : true; } pin (E)"
+)
+"""Cells whose outputs are inverted and a clock gate with a test pin, as ASAP7 has them."""
 
 
 def library(folder: Path, cells: dict[str, str] | None = None, name: str = "tiny_fast") -> Path:
