@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..backend.flow.sdc import CLOCK_NS
 from ..backend.synth.compare import compare, read
 from ..backend.synth.job import OUT
 from ..backend.synth.run import GENERIC, synthesise
@@ -53,6 +54,9 @@ def _print(output: Output, report: dict[str, Any]) -> None:
     rows += [[f"all {kind}s", "", *row(found, 1)] for kind, found in report["kinds"].items()]
     rows.append(["chip", "", *row(report, 1)])
     output.table(report["library"] or GENERIC, COLUMNS if report["library"] else GENERIC_COLUMNS, rows)
+    slow = [name for name, m in report["modules"].items() if m["delay_ps"] > CLOCK_NS * 1000]
+    if slow:
+        output.note(f"slower than the {CLOCK_NS:.0f} ns of the constraints: {', '.join(slow)}")
     if report["buffers"]:
         area = number(round(report["buffer_um2"]))
         output.line(

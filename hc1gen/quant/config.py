@@ -76,7 +76,6 @@ class NumericConfig:
             ("rsqrt_index", "mantissa_bits", self.mantissa_bits),
             ("recip_index", "mantissa_bits", self.mantissa_bits),
             ("angle_index", "quarter_bits", self.quarter_bits),
-            ("act_bits", "norm_bits", self.norm_bits),
             ("square_bits", "norm_bits - 1", self.norm_bits - 1),
             ("kv_bits", "qkv_bits", self.qkv_bits),
             ("query_bits", "qkv_bits", self.qkv_bits),

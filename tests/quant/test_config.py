@@ -25,7 +25,6 @@ def test_field_outside_its_range_is_named(name):
         ({"exp_index": 10}, r"exp_index: got 10, expected at most 6 \(score_frac\)"),
         ({"silu_index": 8, "gate_frac": 4}, r"silu_index: got 8, expected at most 7 \(gate_frac \+ silu_range\)"),
         ({"rsqrt_index": 9, "mantissa_bits": 8}, r"rsqrt_index: got 9, expected at most 8 \(mantissa_bits\)"),
-        ({"act_bits": 9, "norm_bits": 8}, r"act_bits: got 9, expected at most 8 \(norm_bits\)"),
         ({"square_bits": 10}, r"square_bits: got 10, expected at most 9 \(norm_bits - 1\)"),
         ({"kv_bits": 10, "qkv_bits": 9, "query_bits": 9}, r"kv_bits: got 10, expected at most 9 \(qkv_bits\)"),
     ],
