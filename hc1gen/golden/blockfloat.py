@@ -18,13 +18,15 @@ class Block(NamedTuple):
     factor: np.ndarray | None = None
 
 
-def block_float(x: np.ndarray, bits: int) -> Block:
+def block_float(x: np.ndarray, bits: int, weight: np.ndarray | None = None) -> Block:
     """Vectors [T, N] → `x ≈ mantissa * 2**exponent`, mantissas of `bits` bits.
 
-    The exponent is the smallest >= 0 that brings all of `x` within two's-complement `bits` bits; rounding half up may
-    reach `2**(bits - 1)`, which saturates to the largest mantissa. Mantissas are symmetric: never `-2**(bits - 1)`.
+    The exponent is the smallest >= 0 that brings all of `x`, or of `x << weight` [N], within two's-complement `bits`
+    bits; rounding half up may reach `2**(bits - 1)`, which saturates to the largest mantissa. Mantissas are symmetric:
+    never `-2**(bits - 1)`.
     """
-    magnitude = (x ^ (x >> 63)).max(axis=-1)
+    heavy = x if weight is None else x << weight
+    magnitude = (heavy ^ (heavy >> 63)).max(axis=-1)
     exponent = np.maximum(bit_length_exact(magnitude) - (bits - 1), 0)
     return Block(symmetric(round_shift(x, exponent[:, None]), bits), exponent)
 

@@ -10,13 +10,19 @@ from .blockfloat import Block, block_float, symmetric
 def rms_norm(x: np.ndarray, gain: np.ndarray, n: Numerics) -> Block:
     """Residuals [T, D], gain [D] → mantissa * gain, saturated to `act_bits`, under 1/sqrt of the sum of squares.
 
-    The residuals are cut to mantissas of `norm_bits` first. Their exponent cancels: it is in the sum of squares too.
+    The residuals are cut to mantissas of `norm_bits` first, those with a large gain counting twice for the exponent, so
+    that no product is too large. The exponent cancels: it is in the sum of squares too.
     What is squared is odd: a magnitude's highest `square_bits` bits and a half for those that were cut off.
     """
-    mantissas, shift, _ = block_float(x << n.norm_lift, n.config.norm_bits)
+    mantissas, shift, _ = block_float(x << n.norm_lift, n.config.norm_bits, large(gain, n))
     odd = (mantissas ^ (mantissas >> 63)) >> n.square_drop << 1 | 1
     factor, k = inverse_sqrt((odd * odd).sum(axis=-1) + np.array(n.epsilons)[shift], n)
     return Block(symmetric(round_shift(mantissas * gain, n.norm_drop), n.config.act_bits), -k, factor)
+
+
+def large(gain: np.ndarray, n: Numerics) -> np.ndarray:
+    """1 where a gain is in the upper half of its range, else 0."""
+    return ((gain ^ (gain >> 63)) >> (n.config.gain_bits - 2)).astype(np.int64)
 
 
 def inverse_sqrt(v: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:

@@ -52,8 +52,8 @@ class Numerics:
 
     @property
     def norm_shift(self) -> int:
-        """Largest shift that brings a lifted residual to `norm_bits`."""
-        return max(0, self.residual_bits + self.norm_lift - self.config.norm_bits)
+        """Largest shift that brings a lifted residual, or one with a large gain, to `norm_bits`."""
+        return max(0, self.residual_bits + self.norm_lift + 1 - self.config.norm_bits)
 
     @property
     def epsilons(self) -> list[int]:
@@ -78,16 +78,14 @@ class Numerics:
 
     @property
     def norm_drop(self) -> int:
-        """Bits dropped from mantissa * gain: the product of the largest mantissa and half the largest gain just fits.
-
-        The largest gain is at least half of what `gain_bits` hold, and the largest element seldom meets it.
-        """
+        """Bits dropped from mantissa * gain: the largest mantissa times a gain of half the range just fits."""
         return max(0, self.config.norm_bits + self.config.gain_bits - 2 - self.config.act_bits)
 
     @property
     def norm_exponents(self) -> range:
         """Exponents of a normed vector: half the place of the leading one of the sum of squares, negative."""
-        smallest = self.model.hidden + min(self.epsilons[0], 4**self.config.square_bits if self.norm_shift else 1 << 62)
+        once_shifted = 4 ** (self.config.square_bits - 2)  # the largest is at least a quarter of its range, all but 1
+        smallest = self.model.hidden + min(self.epsilons[0], once_shifted)
         return range(-((self.square_sum_bits - 1) // 2), -((smallest.bit_length() - 1) // 2) + 1)
 
     # RoPE ---------------------------------------------------------------------------------------------------------

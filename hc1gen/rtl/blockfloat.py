@@ -19,14 +19,16 @@ class Cut(wiring.Component):
 
     x: a vector, then the same vector again. Its second coming is taken from 2 clocks after the end of its first.
     y: mantissas of `bits` bits, in the clock in which x comes for the second time. shift: the exponent, from then until
-    the next vector has come for the first time. enable: where it is low nothing is taken.
+    the next vector has come for the first time. enable: where it is low nothing is taken. With `weighted`, beat: the
+    number of the beat on x; heavy: which of its elements count twice, answered in the same clock.
     """
 
-    def __init__(self, in_bits: int, count: int, beats: int, bits: int, lift: int = 0):
-        self.count, self.beats, self.bits, self.lift = count, beats, bits, lift
-        self.largest_shift = max(0, in_bits + lift - bits)
+    def __init__(self, in_bits: int, count: int, beats: int, bits: int, lift: int = 0, weighted: bool = False):
+        self.count, self.beats, self.bits, self.lift, self.weighted = count, beats, bits, lift, weighted
+        self.largest_shift = max(0, in_bits + lift + weighted - bits)
         super().__init__(
             {
+                **({"beat": Out(range(max(beats, 2))), "heavy": In(count)} if weighted else {}),
                 "x": In(stream.Signature(lanes(count, in_bits))),
                 "y": Out(stream.Signature(lanes(count, bits))),
                 "shift": Out(range(max(self.largest_shift, 1) + 1)),
@@ -37,7 +39,9 @@ class Cut(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         taken, again, known = Signal(), Signal(), Signal()
-        _, last = counter(m, self.beats, taken, "beat_index")
+        beat, last = counter(m, self.beats, taken, "beat_index")
+        if self.weighted:
+            m.d.comb += self.beat.eq(beat)
         m.d.comb += [
             self.x.ready.eq(self.enable & Mux(again, known & self.y.ready, 1)),
             self.y.valid.eq(self.enable & self.x.valid & known),
@@ -56,17 +60,23 @@ class Cut(wiring.Component):
 
     def _find_shift(self, m: Module, lifted: list[Signal], taken: Signal, ends: Value, again: Signal) -> None:
         """The leading one of the disjunction of all magnitudes is that of the largest."""
-        low = self.bits - 1
-        above = [x[low:-1] ^ x[-1].replicate(self.largest_shift) for x in lifted]
         seen = Signal(self.largest_shift)
         with m.If(taken & ~again):
-            m.d.sync += seen.eq(seen | reduce(or_, above))
+            m.d.sync += seen.eq(seen | reduce(or_, (self._above(i, x) for i, x in enumerate(lifted))))
         with m.If(ends & again):
             m.d.sync += seen.eq(0)
         found = Signal()
         m.d.sync += found.eq(ends & ~again)
         with m.If(found):
             m.d.sync += self.shift.eq(bit_length(seen))
+
+    def _above(self, lane: int, x: Signal) -> Value:
+        """What a magnitude has above the mantissa's bits, sign apart."""
+        low, sign = self.bits - 1, x[-1].replicate(self.largest_shift)
+        above = x.shift_right(low)[: self.largest_shift] ^ sign
+        if not self.weighted:
+            return above
+        return Mux(self.heavy[lane], x.shift_right(low - 1)[: self.largest_shift] ^ sign, above)
 
 
 class Planes(wiring.Component):

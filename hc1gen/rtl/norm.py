@@ -20,7 +20,7 @@ class RmsNorm(wiring.Component):
 
     def __init__(self, n: Numerics, count: int, beats: int):
         self.n, self.count, self.beats = n, count, beats
-        self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift)
+        self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift, weighted=True)
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(count, n.residual_bits))),
@@ -38,7 +38,13 @@ class RmsNorm(wiring.Component):
         wiring.connect(m, wiring.flipped(self.x), cut.x)
         held = Signal()
         beat, last = counter(m, self.beats, held, "beat_index")
-        m.d.comb += [cut.enable.eq(~planes.busy), cut.y.ready.eq(1), planes.x.valid.eq(held), self.beat.eq(beat)]
+        m.d.comb += [
+            cut.enable.eq(~planes.busy & ~(held & last)),  # a next vector's first beat must not ask for gains now
+            cut.heavy.eq(Cat(gain[-1] ^ gain[-2] for gain in self.gain)),
+            cut.y.ready.eq(1),
+            planes.x.valid.eq(held),
+            self.beat.eq(Mux(held, beat, cut.beat)),
+        ]
         m.d.sync += held.eq(cut.y.valid)
         mantissas = [Signal(signed(c.norm_bits), name=f"mantissa{i}", reset_less=True) for i in range(self.count)]
         with m.If(cut.y.valid):

@@ -98,6 +98,16 @@ def test_rms_norm(size):
     assert (np.abs(exact) >= limit * step - bound)[saturated].all()
 
 
+@pytest.mark.parametrize("gain", [127, 64, 63, -128, -65, -64])
+def test_norm_with_one_gain_for_all_saturates_nothing(gain):
+    """Whatever the gain's place in its range, the largest elements keep their proportions."""
+    n = numerics(residual_bits=13, gain_bits=8, norm_bits=10)
+    x = np.arange(64)[None] * 63
+    mantissas = rms_norm(x, np.full(64, gain), n).mantissas[0]
+    assert np.abs(mantissas - mantissas[63] * np.arange(64) / 63).max() < 1.1
+    assert 32 <= abs(mantissas[63]) <= 127
+
+
 def test_norm_of_zero_is_zero():
     mantissas, exponent, factor = rms_norm(np.zeros((1, 64), np.int64), np.full(64, 511), N)
     assert not mantissas.any()
