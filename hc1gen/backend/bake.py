@@ -129,7 +129,7 @@ def _not_ours(folder: Path) -> list[str]:
 
 
 def _replace(work: Path, out: Path) -> None:
-    """Put `work` in the place of `out`. Simulators and mapped modules of the old chip stay: they are found by content."""
+    """Put `work` in the place of `out`. What `KEPT` names stays: it is found by content."""
     work.chmod(0o777 & ~_umask())
     if not out.exists():
         work.rename(out)
