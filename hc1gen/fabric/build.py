@@ -40,20 +40,20 @@ class Fabric:
     rows: tuple[Row, ...]
 
 
-def build(matrix: np.ndarray, addends: bool = False, least: int = LEAST, triples: bool = True) -> Fabric:
+def build(matrix: np.ndarray, addend_bits: int = 0, least: int = LEAST, triples: bool = True) -> Fabric:
     """Fabric of `matrix`, int [R, N] in -4..3.
 
-    addends: each row also adds a number from outside, at most as large as the row's own sum can be: an accumulator's
-    upper half. Its bits are inputs, `row.largest.bit_length()` per row.
+    addend_bits: if not 0, each row also adds a number from outside, an accumulator's upper half. Its bits are inputs:
+    as many as the row's own sum has, but at least so many; the row has one bit more.
     """
-    return _Builder(matrix, addends, least, triples).build()
+    return _Builder(matrix, addend_bits, least, triples).build()
 
 
 class _Builder:
     """Terms are numbered: inputs, then bits of words, then what triples make. A word is a finished part."""
 
-    def __init__(self, matrix: np.ndarray, addends: bool, least: int, triples: bool):
-        self.matrix, self.addends = matrix, addends
+    def __init__(self, matrix: np.ndarray, addend_bits: int, least: int, triples: bool):
+        self.matrix, self.addend_bits = matrix, addend_bits
         self.sums: Sums = share(matrix, least)
         self.order = self.sums.order()
         self.bits: dict[Term, tuple[int, int]] = {}
@@ -76,7 +76,7 @@ class _Builder:
     def build(self) -> Fabric:
         """Parts before what they are part of; shared adders when they are first needed."""
         columns = self.matrix.shape[1]
-        uppers = [self.sums.sums[row].largest.bit_length() if self.addends else 0 for row in range(len(self.matrix))]
+        uppers = [max(self.width(row), self.addend_bits) if self.addend_bits else 0 for row in range(len(self.matrix))]
         self.network = Network(columns + sum(uppers))
         self.literals: dict[Term, Literal | None] = {j: 2 * j for j in range(columns)}
         rows: dict[int, list[Literal | None]] = {}
@@ -119,7 +119,7 @@ class _Builder:
         width, largest = self.width(index), self.sums.sums[index].largest
         is_row = index < len(self.matrix)
         room = (1 << width) - 1 - largest if is_row else 0
-        total = width + bool(addend)
+        total = max(width, len(addend)) + bool(addend)
         columns: list[list[Literal]] = [[] for _ in range(total + 2)]
         for position, bags in enumerate(self.columns[index]):
             for bag in bags:

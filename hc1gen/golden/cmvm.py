@@ -38,4 +38,5 @@ def linear(
     """Block floating point [T, N] through `matrix` → [T, R] of format (bits, out_frac)."""
     mantissa = row_scales(matrix.mantissa, x.factor, n.config.rsqrt_bits)
     shift = matrix.shift(in_frac, out_frac)
-    return requantize(matmul(x.mantissas, matrix.columns), mantissa, shift, x.exponent, bits, meter, name)
+    product = round_shift(matmul(x.mantissas, matrix.columns), n.config.drop_bits) << n.config.drop_bits
+    return requantize(product, mantissa, shift, x.exponent, bits, meter, name)

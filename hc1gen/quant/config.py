@@ -14,6 +14,9 @@ class NumericConfig:
     """The choices. Bits are widths of two's-complement integers unless said otherwise."""
 
     act_bits: int = field(default=8, metadata={"range": (4, 12), "doc": "mantissa of a vector entering a CMVM"})
+    drop_bits: int = field(
+        default=3, metadata={"range": (0, 10), "doc": "lowest bits of a product that are rounded away"}
+    )
     scale_bits: int = field(default=6, metadata={"range": (4, 16), "doc": "unsigned mantissa of a row scale"})
     gain_bits: int = field(default=8, metadata={"range": (4, 16), "doc": "RMSNorm gain, signed"})
     residual_frac: int = field(default=6, metadata={"range": (4, 20), "doc": "fraction of the residual stream"})
@@ -70,6 +73,7 @@ class NumericConfig:
     def _ordered(self) -> list[tuple[str, str, int]]:
         """(field, what bounds it, the bound): no table finer than its argument, no result wider."""
         return [
+            ("drop_bits", "act_bits - 2", self.act_bits - 2),
             ("exp_index", "score_frac", self.score_frac),
             ("sample_index", "sample_frac", self.sample_frac),
             ("silu_index", "gate_frac + silu_range", self.gate_frac + self.silu_range),

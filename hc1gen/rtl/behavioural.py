@@ -8,30 +8,31 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .tile import Tile, View, bias
+from .tile import Tile, View, constants
 
 
 def behavioural(tile: Tile) -> View:
     """One line per row: half the register plus a count."""
     largest = tile.largest
+    start, bias = constants(tile, np.zeros_like(largest))
     bits = {
-        row: int(2 * largest[row]).bit_length() + tile.act_bits - 1
+        row: int(largest[row] + max(largest[row], start[row])).bit_length() + tile.low_bits
         for row in tile.rows if row is not None and largest[row]
     }  # fmt: skip
-    return View("behavioural", bits, bias(tile, np.zeros_like(largest)), _lines(tile, bits))
+    return View("behavioural", bits, bias, _lines(tile, bits, start))
 
 
-def _lines(tile: Tile, bits: dict[int, int]) -> Iterator[str]:
+def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
     yield "    // xs ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet one magnitude."
     yield "    always @(posedge clk) if (step) begin"
     for row, width in bits.items():
-        yield _row(tile.lane_weights[row], row, width, tile.act_bits)
+        yield _row(tile.lane_weights[row], row, width, tile.low_bits, int(start[row]))
     yield "    end"
 
 
-def _row(w: np.ndarray, row: int, bits: int, act_bits: int) -> str:
-    """One row's clock: half the register plus the weighted count, the bit that falls out kept below."""
-    top = bits - act_bits + 1  # width of the part that adds
+def _row(w: np.ndarray, row: int, bits: int, low: int, start: int) -> str:
+    """One row's clock: half the register plus the weighted count; what falls out moves down through `low` bits."""
+    top = bits - low  # width of the part that adds
     sign = _mask(w < 0)
     terms = []
     for magnitude in (1, 2, 3, 4):
@@ -39,8 +40,8 @@ def _row(w: np.ndarray, row: int, bits: int, act_bits: int) -> str:
         if group.any():
             inputs = f"(xs ^ {sign}) & {_mask(group)}" if (w[group] < 0).any() else f"xs & {_mask(group)}"
             terms.append((f"{top}'d{magnitude} * " if magnitude > 1 else "") + f"{top}'($countones({inputs}))")
-    half = f"first ? {top}'d0 : {{1'b0, r{row}[{bits - 1}:{act_bits}]}}"
-    return f"        r{row} <= {{({half}) + {' + '.join(terms)}, r{row}[{act_bits - 1}:1]}};"
+    half = f"first ? {top}'d{start} : {{1'b0, r{row}[{bits - 1}:{low + 1}]}}"
+    return f"        r{row} <= {{({half}) + {' + '.join(terms)}, r{row}[{low}:1]}};"
 
 
 def _mask(lanes: np.ndarray) -> str:

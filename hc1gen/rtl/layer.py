@@ -1,4 +1,4 @@
-"""One transformer layer: two sublayers, each a ring of blocks from its skip connection back to it.
+"""One transformer layer: a ring of blocks from its skip connections back to them, which a token goes round twice.
 
 Layers differ only in their tiles and gains; the blocks are modules that all layers share.
 """
@@ -29,23 +29,28 @@ class Blocks:
         return {self.prefix + kind: component for kind, component in self.kinds.items()}
 
 
-def matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, planes: Placed, requant: Placed, port: int) -> None:
-    """Bit-planes → CMVM with its tile → source `port` of a requantiser."""
+def matrix(
+    netlist: Netlist, blocks: Blocks, kind: str, tile: str, planes: tuple[Placed, str], requant: Placed, source: int
+) -> None:
+    """Bit-planes, an instance's port → CMVM with its tile → `source` of a requantiser."""
     cmvm = blocks.place(netlist, f"{kind}_cmvm", f"cmvm_{kind}")
-    netlist.stream(planes, cmvm)
-    netlist.stream(cmvm, requant, "y", f"x{port}")
+    netlist.stream(planes[0], cmvm, planes[1])
+    netlist.stream(cmvm, requant, "y", f"x{source}")
     nets = {
         port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")
     }
     netlist.text_module(f"{kind}_tile", tile, {"clk": "clk", "x": netlist.net(cmvm, "plane"), **nets})
 
 
-def normed_matrix(netlist: Netlist, blocks: Blocks, kind: str, tile: str, gain: str, requant: Placed) -> Placed:
-    """RMSNorm → CMVM with its tile → source 0 of a requantiser; returns the norm, whose `x` wants a vector twice."""
-    norm = blocks.place(netlist, f"{kind}_norm", "rms_norm")
-    netlist.text_module(f"{kind}_gain", gain, {"beat": netlist.net(norm, "beat"), "gain": netlist.net(norm, "gain")})
-    matrix(netlist, blocks, kind, tile, norm, requant, 0)
-    return norm
+def norm(netlist: Netlist, blocks: Blocks, name: str, kind: str, gains: dict[str, str]) -> Placed:
+    """RMSNorm, whose `x` wants a vector twice; `gains` are the tables of its users, by the names they get."""
+    placed = blocks.place(netlist, name, kind)
+    for user, (gain, module) in enumerate(gains.items()):
+        nets = {"beat": netlist.net(placed, "beat"), "gain": gain}
+        netlist.wires[gain] = placed.widths[f"gain{user}"]
+        placed.nets[f"gain{user}"] = gain
+        netlist.text_module(f"{gain}_table", module, nets)
+    return placed
 
 
 def twice(netlist: Netlist, blocks: Blocks, name: str, kind: str) -> Placed:
@@ -58,32 +63,37 @@ def twice(netlist: Netlist, blocks: Blocks, name: str, kind: str) -> Placed:
 
 
 def layer(plan: Plan, blocks: Blocks, index: int) -> Netlist:
-    """Layer `index`. x, y: the residual stream. Two tokens can be inside, one in each sublayer."""
-    residual = stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))
-    signature = wiring.Signature({"x": In(residual), "y": Out(residual)})
-    netlist = Netlist(f"{blocks.prefix}layer{index}", f"transformer layer {index}, attention and MLP.", signature)
-    attention = _attention(netlist, plan, blocks)
-    mlp = _mlp(netlist, blocks)
-    netlist.stream(netlist.top, attention, "x", "x")
-    netlist.stream(attention, mlp)
-    netlist.stream(mlp, netlist.top, "y", "y")
+    """Layer `index`: a ring that a token goes round twice, first with attention, then with the MLP. x, y: residuals."""
+    name = f"{blocks.prefix}layer{index}"
+    stream_ = stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))
+    signature = wiring.Signature({"x": In(stream_), "y": Out(stream_)})
+    netlist = Netlist(name, f"transformer layer {index}, attention and MLP.", signature)
+    residual = blocks.place(netlist, "residual", "residual")
+    requant = blocks.place(netlist, "requant", "requant_layer")
+    gains = {f"{sublayer}_gain": f"{name}_{sublayer}_gain" for sublayer in ("attention", "mlp")}
+    normed = norm(netlist, blocks, "norm", "rms_norm_layer", gains)
+    normed.nets["user"] = netlist.net(residual, "mlp")
+    netlist.stream(netlist.top, residual, "x", "x")
+    netlist.stream(residual, normed, "inner")
+    matrix(netlist, blocks, "qkv", f"{name}_qkv", (normed, "y0"), requant, 0)
+    matrix(
+        netlist, blocks, "out", f"{name}_out", (_attention(netlist, plan, blocks, residual, requant), "y"), requant, 1
+    )
+    matrix(netlist, blocks, "gate_up", f"{name}_gate_up", (normed, "y1"), requant, 2)
+    matrix(netlist, blocks, "down", f"{name}_down", (_swiglu(netlist, blocks, requant), "y"), requant, 3)
+    netlist.stream(requant, residual, "y1", "back")
+    netlist.stream(residual, netlist.top, "y", "y")
     return netlist
 
 
-def _attention(netlist: Netlist, plan: Plan, blocks: Blocks) -> Placed:
-    """The attention sublayer; returns its skip connection."""
-    residual = blocks.place(netlist, "attention_residual", "residual")
-    requant = blocks.place(netlist, "attention_requant", "requant_attention")
-    gain = f"{netlist.name}_attention_gain"
-    norm = normed_matrix(netlist, blocks, "qkv", f"{netlist.name}_qkv", gain, requant)
+def _attention(netlist: Netlist, plan: Plan, blocks: Blocks, residual: Placed, requant: Placed) -> Placed:
+    """From requantised Q, K and V to the quantiser of contexts, which is returned."""
     rope = blocks.place(netlist, "rope", "rope")
     attention = blocks.place(netlist, "attention", "attention")
     quantize = blocks.place(netlist, "out_quantize", "quantize_context")
-    matrix(netlist, blocks, "out", f"{netlist.name}_out", quantize, requant, 1)
     netlist.wires |= {"position": plan.position_bits, "unused_tag": residual.widths["tag"] - plan.position_bits}
     residual.nets["tag"] = "{unused_tag, position}"  # the position is the tag's lowest field
     rope.nets["position"] = attention.nets["position"] = "position"
-    netlist.stream(residual, norm, "inner")
     netlist.stream(requant, rope, "y0")
     netlist.stream(rope, attention)
     contexts = attention
@@ -91,21 +101,13 @@ def _attention(netlist: Netlist, plan: Plan, blocks: Blocks) -> Placed:
         contexts = twice(netlist, blocks, "contexts", "twice_context")
         netlist.stream(attention, contexts)
     netlist.stream(contexts, quantize)
-    netlist.stream(requant, residual, "y1", "back")
-    return residual
+    return quantize
 
 
-def _mlp(netlist: Netlist, blocks: Blocks) -> Placed:
-    """The MLP sublayer; returns its skip connection."""
-    residual = blocks.place(netlist, "mlp_residual", "residual")
-    netlist.open(residual, "tag")
-    requant = blocks.place(netlist, "mlp_requant", "requant_mlp")
-    norm = normed_matrix(netlist, blocks, "gate_up", f"{netlist.name}_gate_up", f"{netlist.name}_mlp_gain", requant)
+def _swiglu(netlist: Netlist, blocks: Blocks, requant: Placed) -> Placed:
+    """From requantised gates and ups to the quantiser of the hidden vector, which is returned."""
     swiglu = blocks.place(netlist, "swiglu", "swiglu")
     quantize = blocks.place(netlist, "down_quantize", "quantize_hidden")
-    matrix(netlist, blocks, "down", f"{netlist.name}_down", quantize, requant, 1)
-    netlist.stream(residual, norm, "inner")
-    netlist.stream(requant, swiglu, "y0")
+    netlist.stream(requant, swiglu, "y2")
     netlist.stream(swiglu, quantize)
-    netlist.stream(requant, residual, "y1", "back")
-    return residual
+    return quantize

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..quant.numerics import Numerics
-from .blockfloat import Cut, Planes, send, symmetric
+from .blockfloat import Cut, Planes, symmetric
 from .cmvm import plane_layout
 from .types import Lookup, below_leading_one, bit_length, counter, lanes, named, round_shift
 
@@ -13,20 +13,24 @@ from .types import Lookup, below_leading_one, bit_length, counter, lanes, named,
 class RmsNorm(wiring.Component):
     """`golden.norm.rms_norm` of a vector of `beats` beats that comes twice, as bit-planes.
 
-    Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks for gains, `gain` answers in the same clock.
+    It serves `users`, each with gains `gain0`, ... and planes `y0`, ...; user: the one it works for, which stands from
+    a vector's first beat until its last plane. Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks
+    for gains, which answer in the same clock.
     From the last beat of the vector's first coming to the first plane: beats + 3 clocks. The exponent and the factor
     hold from 2 clocks later on: before the last plane. The next vector is taken after that.
     """
 
-    def __init__(self, n: Numerics, count: int, beats: int):
-        self.n, self.count, self.beats = n, count, beats
+    def __init__(self, n: Numerics, count: int, beats: int, users: int = 1):
+        self.n, self.count, self.beats, self.users = n, count, beats, users
         self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift, weighted=True)
+        planes = plane_layout(count * beats, n.config.rsqrt_bits)
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(count, n.residual_bits))),
                 "beat": Out(range(max(beats, 2))),
-                "gain": In(lanes(count, n.config.gain_bits)),
-                "y": Out(stream.Signature(plane_layout(count * beats, n.config.rsqrt_bits))),
+                **({"user": In(range(users))} if users > 1 else {}),
+                **{f"gain{i}": In(lanes(count, n.config.gain_bits)) for i in range(users)},
+                **{f"y{i}": Out(stream.Signature(planes)) for i in range(users)},
             }
         )
 
@@ -36,11 +40,15 @@ class RmsNorm(wiring.Component):
         m.submodules.cut = cut = self.cut
         m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits)
         wiring.connect(m, wiring.flipped(self.x), cut.x)
+        user = self.user if self.users > 1 else Const(0, 1)
+        ys = [getattr(self, f"y{i}") for i in range(self.users)]
+        gains = Signal(lanes(self.count, c.gain_bits))
+        m.d.comb += gains.eq(Array(getattr(self, f"gain{i}") for i in range(self.users))[user])
         held = Signal()
         beat, last = counter(m, self.beats, held, "beat_index")
         m.d.comb += [
             cut.enable.eq(~planes.busy & ~(held & last)),  # a next vector's first beat must not ask for gains now
-            cut.heavy.eq(Cat(gain[-1] ^ gain[-2] for gain in self.gain)),
+            cut.heavy.eq(Cat(gain[-1] ^ gain[-2] for gain in gains)),
             cut.y.ready.eq(1),
             planes.x.valid.eq(held),
             self.beat.eq(Mux(held, beat, cut.beat)),
@@ -50,9 +58,11 @@ class RmsNorm(wiring.Component):
         with m.If(cut.y.valid):
             m.d.sync += [mantissa.eq(cut.y.payload[i]) for i, mantissa in enumerate(mantissas)]
         for i, mantissa in enumerate(mantissas):
-            product = named(m, round_shift(mantissa * self.gain[i], self.n.norm_drop), f"product{i}")
+            product = named(m, round_shift(mantissa * gains[i], self.n.norm_drop), f"product{i}")
             m.d.comb += planes.x.payload[i].eq(symmetric(product, c.act_bits))
-        send(m, planes, self.y)
+        for i, y in enumerate(ys):
+            m.d.comb += [y.payload.plane.eq(planes.y.payload), y.valid.eq(planes.y.valid & (user == i))]
+        m.d.comb += planes.y.ready.eq(Array(y.ready for y in ys)[user])
         self._factor(m, sum(square(self._odd(x)) for x in mantissas), beat == 0, held, last)
         return m
 
@@ -63,7 +73,7 @@ class RmsNorm(wiring.Component):
 
     def _factor(self, m: Module, squares: Signal, first: Signal, held: Signal, last: Signal) -> None:
         """Sum of squares → leading one → table, a register after each."""
-        n, out = self.n, self.y.payload
+        n, outs = self.n, [getattr(self, f"y{i}").payload for i in range(self.users)]
         padding = self.count * self.beats - n.model.hidden  # each such element's square is 1
         mask = (1 << n.square_sum_bits) - 1
         epsilon = Array(Const(e - padding & mask, n.square_sum_bits) for e in n.epsilons)[self.cut.shift]
@@ -79,9 +89,11 @@ class RmsNorm(wiring.Component):
             m.d.sync += argument.eq(Cat(below_leading_one(total, top, n.config.mantissa_bits), top[0]))
             m.d.sync += k.eq(top >> 1)
         m.submodules.rsqrt = rsqrt = Lookup(n.tables.rsqrt)
-        m.d.comb += [rsqrt.x.eq(argument), out.exponent.eq(-k)]
+        factor = Signal(n.config.rsqrt_bits, reset_less=True)
+        m.d.comb += rsqrt.x.eq(argument)
+        m.d.comb += [field for out in outs for field in (out.exponent.eq(-k), out.factor.eq(factor))]
         with m.If(stage[1]):
-            m.d.sync += out.factor.eq(rsqrt.y)
+            m.d.sync += factor.eq(rsqrt.y)
 
 
 def square(x: Value) -> Value:

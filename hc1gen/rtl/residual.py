@@ -1,6 +1,6 @@
-"""The skip connection round a sublayer."""
+"""The residual stream of a layer, and the skip connections round its two sublayers."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,13 +10,16 @@ from .types import counter, lanes, saturate, tag, tagged
 
 
 class Residual(wiring.Component):
-    """Adds what a sublayer makes of a token to the token: `y = saturate(x + back)`. Holds one token at a time.
+    """Adds what each sublayer makes of a token to the token: `x + back`, saturated. Holds one token at a time.
 
-    x: tagged beats. inner: the same beats on their way into the sublayer, in the clock in which `x` is taken, then all
-    of them again. back: the sublayer's result, `plan.n.residual_bits` per lane. y: the sum, with x's tag, 1
-    clock after `back`. 1 beat per clock on all of them; the next token's first beat is taken at the earliest 1 clock
-    after this one's last `y` has left. tag: of the token inside, from the clock after its first beat is taken until
-    the next token's first beat is taken.
+    x: tagged beats. inner: what a sublayer gets, a vector twice: for attention the beats of x in the clocks in which
+    they are taken, then all of them again; for the MLP the sums, in the clocks in which `back` is taken, then all of
+    them again. back: a sublayer's result, `plan.n.residual_bits` per lane. y: the MLP's sums, with x's tag, in the
+    clocks in which `back` is taken. 1 beat per clock on all of them. The first `back` of attention waits 1 clock; the
+    next token is taken from the clock after the last `y` on.
+
+    mlp: which sublayer the token is in; rises before the MLP's vector leaves. tag: of the token inside, from the clock
+    after its first beat is taken until the next token's first beat is taken.
     """
 
     def __init__(self, plan: Plan):
@@ -27,6 +30,7 @@ class Residual(wiring.Component):
             {
                 "x": In(stream.Signature(whole)),
                 "inner": Out(stream.Signature(beat)),
+                "mlp": Out(1),
                 "tag": Out(tag(plan.position_bits)),
                 "back": In(stream.Signature(beat)),
                 "y": Out(stream.Signature(whole)),
@@ -37,40 +41,39 @@ class Residual(wiring.Component):
         m = Module()
         bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
         m.submodules.twice = twice = Twice(self.plan.lanes, bits, beats)
-        sums = Signal(lanes(self.plan.lanes, bits), reset_less=True)
-        taken, given = Signal(), Signal()
         wiring.connect(m, twice.y, wiring.flipped(self.inner))
-        m.d.comb += [
-            twice.x.payload.eq(self.x.p.lanes),
-            twice.turn.eq(given),
-            self.y.p.lanes.eq(sums),
-            self.y.p.tag.eq(self.tag),
-            taken.eq(self.x.valid & self.x.ready),
-            given.eq(self.back.valid & self.back.ready),
-        ]
-        with m.If(self.y.ready):
-            m.d.sync += self.y.valid.eq(0)
-        with m.If(taken):
+        for i in range(self.plan.lanes):
+            total = saturate(twice.head[i] + self.back.payload[i], bits)
+            m.d.comb += [
+                self.y.p.lanes[i].eq(total),
+                twice.x.payload[i].eq(Mux(self.mlp, total, self.x.p.lanes[i])),
+            ]
+        m.d.comb += self.y.p.tag.eq(self.tag)
+        with m.If(self.x.valid & self.x.ready):
             m.d.sync += self.tag.eq(self.x.p.tag)
-        with m.If(given):
-            m.d.sync += self.y.valid.eq(1)
-            for i in range(self.plan.lanes):
-                m.d.sync += sums[i].eq(saturate(twice.head[i] + self.back.payload[i], bits))
-        self._control(m, twice, given, beats)
+        self._control(m, twice, beats)
         return m
 
-    def _control(self, m: Module, twice: Twice, given: Signal, beats: int) -> None:
-        """Take all of a token and say it again, give all of it, and wait until it has left."""
+    def _control(self, m: Module, twice: Twice, beats: int) -> None:
+        """Say a token twice, its sums with attention twice, and give its sums with the MLP."""
+        given = Signal()
         _, last = counter(m, beats, given, "beat")
+        m.d.comb += [given.eq(self.y.valid & self.y.ready), twice.turn.eq(given)]
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += [twice.x.valid.eq(self.x.valid), self.x.ready.eq(twice.x.ready)]
                 with m.If(twice.done):
+                    m.next = "ATTENTION"
+            with m.State("ATTENTION"):
+                with m.If(self.back.valid):
+                    m.d.sync += self.mlp.eq(1)
+                    m.next = "ADD"
+            with m.State("ADD"):
+                m.d.comb += [twice.x.valid.eq(self.back.valid), self.back.ready.eq(twice.x.ready)]
+                with m.If(twice.done):
                     m.next = "GIVE"
             with m.State("GIVE"):
-                m.d.comb += self.back.ready.eq(~self.y.valid | self.y.ready)
+                m.d.comb += [self.y.valid.eq(self.back.valid), self.back.ready.eq(self.y.ready)]
                 with m.If(given & last):
-                    m.next = "LEAVE"
-            with m.State("LEAVE"):
-                with m.If(self.y.ready):
+                    m.d.sync += self.mlp.eq(0)
                     m.next = "TAKE"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..fabric.build import Fabric, build
 from ..fabric.network import Adder, Literal, Network
-from .tile import Tile, View, bias
+from .tile import Tile, View, constants
 
 ADDERS = "adders"
 """Name of the file with the adders' modules."""
@@ -37,19 +37,21 @@ def adders() -> Iterator[str]:
 def structural(tile: Tile) -> View:
     """Adders in the order of the data, then the rows' registers."""
     rows = [row for row in tile.rows if row is not None and tile.largest[row]]
-    fabric = build(tile.lane_weights[rows], addends=True)
+    fabric = build(tile.lane_weights[rows], addend_bits=max(1, tile.drop_bits))
     offset = np.zeros(len(tile.weights), np.int64)
     offset[rows] = [row.offset for row in fabric.rows]
-    bits = {row: len(made.bits) + tile.act_bits - 1 for row, made in zip(rows, fabric.rows, strict=True)}
-    return View("structural", bits, bias(tile, offset), _lines(tile, fabric, bits))
+    bits = {row: len(made.bits) + tile.low_bits for row, made in zip(rows, fabric.rows, strict=True)}
+    start, bias = constants(tile, offset)
+    return View("structural", bits, bias, _lines(tile, fabric, bits, start))
 
 
-def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int]) -> Iterator[str]:
+def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
     names = [f"xs[{j}]" for j in range(len(tile.columns))]
-    yield "    // hN is the upper half of rN, 0 in the first step."
+    low = tile.low_bits
+    yield "    // hN is half of the part of rN that adds, in the first step a constant."
     for row, width in bits.items():
-        half = width - tile.act_bits
-        yield f"    wire [{half - 1}:0] h{row} = r{row}[{width - 1}:{tile.act_bits}] & {{{half}{{~first}}}};"
+        half = width - low - 1
+        yield f"    wire [{half - 1}:0] h{row} = first ? {half}'d{start[row]} : r{row}[{width - 1}:{low + 1}];"
         names += [f"h{row}[{i}]" for i in range(half)]
     names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
     yield from instances(fabric.network, names)
@@ -57,7 +59,7 @@ def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int]) -> Iterator[str]:
         yield f"    wire unused = &{{1'b0, {', '.join(unread)}}}; // padding, and columns without a weight"
     yield "    always @(posedge clk) if (step) begin"
     for (row, _), made in zip(bits.items(), fabric.rows, strict=True):
-        yield f"        r{row} <= {{{number(made.bits, names)}, r{row}[{tile.act_bits - 1}:1]}};"
+        yield f"        r{row} <= {{{number(made.bits, names)}, r{row}[{low}:1]}};"
     yield "    end"
 
 

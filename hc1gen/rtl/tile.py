@@ -2,7 +2,8 @@
 
 A row counts: a negative weight takes the inverted input bit, since `-x = ~x + 1` for each bit, so that every plane adds
 something positive. The sign plane is inverted as a whole, for the same reason. What that adds up to is a constant
-per row, its bias, and leaves where rows are read out: one adder per lane instead of one per row.
+per row, its bias, and leaves where rows are read out: one adder per lane instead of one per row. The lowest bits of a
+product are rounded away; what that takes is a constant too, and a row begins with it.
 
 This file has what the two views of a tile share, ports and read-out; `behavioural` writes the counts as expressions,
 `structural` as adders.
@@ -27,7 +28,8 @@ class Tile:
     """One module: matrices with common input, stacked; `rows` and `columns` say which row or column each lane holds.
 
     owner: whose tile it is, the first part of its name; kind: qkv, out, gate_up, down or head. matrices: the stacked
-    ones, rows counted through; shift: int64 [R] right shift of each row after its mantissa.
+    ones, rows counted through; shift: int64 [R] right shift of each row after its mantissa. drop_bits: lowest bits of a
+    product that are rounded away, at most `act_bits - 2`.
     """
 
     owner: str
@@ -38,6 +40,7 @@ class Tile:
     columns: Order
     lanes: int
     act_bits: int
+    drop_bits: int
 
     @property
     def name(self) -> str:
@@ -59,8 +62,13 @@ class Tile:
 
     @property
     def acc_bits(self) -> int:
-        """Signed width of a product of a row and a vector that no input overflows."""
-        return int(self.largest.max()).bit_length() + self.act_bits
+        """Signed width of a product of a row and a vector, its lowest bits dropped, that no input overflows."""
+        return int(self.largest.max()).bit_length() + self.act_bits - self.drop_bits
+
+    @property
+    def low_bits(self) -> int:
+        """Bits of a row's register below those that add: what fell out of them and is not dropped."""
+        return self.act_bits - 1 - self.drop_bits
 
     @cached_property
     def largest(self) -> np.ndarray:
@@ -88,8 +96,8 @@ class Tile:
 class View:
     """One way to write a tile: `used` rows have registers, `r<row>` of `bits[row]` bits, that `lines` describe.
 
-    A register holds, after the planes of x, the row's product with x, less its bias; what a row without weights
-    holds is 0. `xs` is the plane, inverted in the last step.
+    A register holds, after the planes of x, the row's product with x, rounded, less its bias; what a row without
+    weights holds is 0. `xs` is the plane, inverted in the last step.
     """
 
     name: str
@@ -127,13 +135,16 @@ def module(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[s
     yield "endmodule"
 
 
-def bias(tile: Tile, offset: np.ndarray) -> np.ndarray:
-    """int64 [R]: what a row's counts are above its product with x, negated; every count has `offset` [R] too much.
+def constants(tile: Tile, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a row begins with, in units of the first plane, and its bias: int64 [R] each; every count has `offset` [R]
+    too much.
 
-    The planes of x count `w * x + negative`, and the last one, inverted, `largest - (w * x + negative)`.
+    The planes of x count `w * x + negative`, and the last one, inverted, `largest - (w * x + negative)`. So with
+    `drop_bits` dropped, `(start + counted) >> drop_bits` is `(w * x + half) >> drop_bits` less the bias.
     """
-    top = 1 << (tile.act_bits - 1)
-    return tile.negative - top * tile.largest - (2 * top - 1) * offset
+    top, unit = 1 << (tile.act_bits - 1), 1 << tile.drop_bits
+    missing = tile.negative - top * tile.largest - (2 * top - 1) * offset + unit // 2
+    return missing % unit, missing // unit
 
 
 def _beat_bits(tile: Tile) -> int:
@@ -149,7 +160,7 @@ def _header(tile: Tile, view: View) -> Iterator[str]:
         first += len(m.weights)
     yield f"// {tile.weights.size} weights, {zeros} of them zero."
     yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. A row's"
-    yield "// register rN halves and adds a count, the bit that falls out kept below. The sign plane comes inverted."
+    yield "// register rN halves and adds a count; bits that fall out move down in it. The sign plane comes inverted."
 
 
 def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:

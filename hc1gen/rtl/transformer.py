@@ -8,16 +8,16 @@ import numpy as np
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.quantized import QuantizedModel
+from ..quant.quantized import Matrix, QuantizedModel
 from .attention import Attention
 from .blockfloat import BlockFloat
 from .cmvm import Cmvm
 from .embedding import Embedding, embedding_scale_bits, tagged_token
-from .layer import Blocks, layer, normed_matrix, twice
+from .layer import Blocks, layer, matrix, norm, twice
 from .lm_head import HeadGate
 from .netlist import Netlist
 from .norm import RmsNorm
-from .plan import Plan
+from .plan import Order, Plan
 from .requant import Requant, Source
 from .residual import Residual
 from .rope import Rope
@@ -73,7 +73,8 @@ class Transformer:
         kinds: dict[str, wiring.Component] = {
             "embedding": Embedding(plan, embedding_scale_bits(self.model)),
             "residual": Residual(plan),
-            "rms_norm": RmsNorm(n, plan.lanes, beats),
+            "rms_norm_layer": RmsNorm(n, plan.lanes, beats, users=2),
+            "rms_norm_head": RmsNorm(n, plan.lanes, beats),
             "quantize_context": context,
             "quantize_hidden": hidden,
             "rope": Rope(plan),
@@ -90,14 +91,18 @@ class Transformer:
             kinds[f"cmvm_{name}"] = Cmvm(
                 kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, factor_bits, times
             )
-        qkv, gate_up, head = (self._source(name, n.norm_exponents) for name in NORMED)
-        kinds["requant_attention"] = Requant(qkv, self._source("out", context.exponents))
-        kinds["requant_mlp"] = Requant(gate_up, self._source("down", hidden.exponents))
-        kinds["requant_head"] = Requant(head)
+        kinds["requant_layer"] = Requant(
+            self._source("qkv", 0, n.norm_exponents),
+            self._source("out", 1, context.exponents),
+            self._source("gate_up", 2, n.norm_exponents),
+            self._source("down", 1, hidden.exponents),
+            drop_bits=c.drop_bits,
+        )
+        kinds["requant_head"] = Requant(self._source("head", 0, n.norm_exponents), drop_bits=c.drop_bits)
         return Blocks(plan.prefix, kinds)
 
-    def _source(self, name: str, exponents: range) -> Source:
-        """What a kind of tile is to its requantiser, the exponents of its vectors given."""
+    def _source(self, name: str, sink: int, exponents: range) -> Source:
+        """What a kind of tile is to its requantiser, its results' sink and the exponents of its vectors given."""
         plan, n, c, kind = self.plan, self.plan.n, self.plan.n.config, self.kinds[name]
         out_bits = {
             "qkv": (c.qkv_bits,) * plan.pair_lanes,
@@ -109,7 +114,7 @@ class Transformer:
         used = [int(s) for t in self.tiles() if t.kind == name for s in t.shift[t.weights.any(axis=1)]] or [0]
         shifts = range(min(used) - exponents[-1], max(used) - exponents[0] + 1)
         factor_bits = c.rsqrt_bits if name in NORMED else 0
-        return Source(kind.acc_bits, c.scale_bits, out_bits[name], shifts, factor_bits)
+        return Source(sink, kind.acc_bits, c.scale_bits, out_bits[name], shifts, factor_bits)
 
     def netlists(self) -> Iterator[Netlist]:
         """The layers, then the model itself."""
@@ -146,29 +151,37 @@ class Transformer:
         gate = blocks.place(netlist, "head_gate", "head_gate")
         kept = twice(netlist, blocks, "head_twice", "twice_head")
         requant = blocks.place(netlist, "head_requant", "requant_head")
-        norm = normed_matrix(netlist, blocks, "head", f"{prefix}head", f"{prefix}final_gain", requant)
+        normed = norm(netlist, blocks, "head_norm", "rms_norm_head", {"final_gain": f"{prefix}final_gain"})
+        matrix(netlist, blocks, "head", f"{prefix}head", (normed, "y0"), requant, 0)
         netlist.stream(last, gate)
         netlist.stream(gate, kept, "inner")
-        netlist.stream(kept, norm)
+        netlist.stream(kept, normed)
         netlist.stream(gate, netlist.top, "position", "position")
         netlist.stream(requant, netlist.top, "y0", "logits")
         gate.nets |= {"tag": "tag", "done": "done", "epoch": "epoch"}
         return netlist
 
+    def _tile(
+        self, owner: str, kind: str, matrices: tuple[Matrix, ...], shift: np.ndarray, rows: Order, columns: Order,
+        lanes: int,
+    ) -> Tile:  # fmt: skip
+        c = self.plan.n.config
+        return Tile(owner, kind, matrices, shift, rows, columns, lanes, c.act_bits, c.drop_bits)
+
     def _layer_tiles(self, index: int) -> Iterator[Tile]:
         """The four tiles of a layer."""
         plan, n, w = self.plan, self.plan.n, self.model.layers[index]
         c, name, formats = n.config, f"{plan.prefix}layer{index}", n.formats.layers[index]
-        yield self._qkv_tile(index)
+        yield self._qkv_tile(name, index)
         shift = w.o.shift(n.attention_in_frac(index), c.residual_frac)
-        yield Tile(name, "out", (w.o,), shift, plan.residual, plan.contexts, plan.lanes, c.act_bits)
+        yield self._tile(name, "out", (w.o,), shift, plan.residual, plan.contexts, plan.lanes)
         in_frac = n.norm_in_frac(w.mlp_gain.frac)
         shift = np.concatenate([w.gate.shift(in_frac, c.gate_frac), w.up.shift(in_frac, formats.up_frac)])
-        yield Tile(name, "gate_up", (w.gate, w.up), shift, plan.gate_up, plan.residual, plan.pair_lanes, c.act_bits)
+        yield self._tile(name, "gate_up", (w.gate, w.up), shift, plan.gate_up, plan.residual, plan.pair_lanes)
         shift = w.down.shift(n.mlp_in_frac(index), c.residual_frac)
-        yield Tile(name, "down", (w.down,), shift, plan.residual, plan.hidden, plan.lanes, c.act_bits)
+        yield self._tile(name, "down", (w.down,), shift, plan.residual, plan.hidden, plan.lanes)
 
-    def _qkv_tile(self, index: int) -> Tile:
+    def _qkv_tile(self, name: str, index: int) -> Tile:
         """K, V and Q stacked in the order in which attention wants them."""
         plan, n, w = self.plan, self.plan.n, self.model.layers[index]
         c, in_frac = n.config, n.norm_in_frac(w.attention_gain.frac)
@@ -187,15 +200,13 @@ class Transformer:
             for first, order in ((0, plan.keys), (first_v, plan.values), (first_q, plan.queries))
             for row in order
         ]
-        name = f"{plan.prefix}layer{index}"
-        return Tile(name, "qkv", (w.k, w.v, w.q), shift, rows, plan.residual, plan.pair_lanes, c.act_bits)
+        return self._tile(name, "qkv", (w.k, w.v, w.q), shift, rows, plan.residual, plan.pair_lanes)
 
     def _head_tile(self) -> Tile:
         """The LM head."""
-        plan, n = self.plan, self.plan.n
+        plan, n, owner = self.plan, self.plan.n, self.plan.prefix.removesuffix("_")
         shift = self.model.head.shift(n.norm_in_frac(self.model.final_gain.frac), n.formats.logit_frac)
-        owner, bits = plan.prefix.removesuffix("_"), n.config.act_bits
-        return Tile(owner, "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes, bits)
+        return self._tile(owner, "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes)
 
 
 def _purpose(plan: Plan) -> str:

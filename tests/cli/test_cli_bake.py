@@ -196,6 +196,7 @@ def test_signal_leaves_nothing(tmp_path, sent, code):
     command = [
         sys.executable,
         "-c",
+        "import time; from hc1gen.backend import bake; bake.embedding_rom = lambda *_: time.sleep(300); "
         "from hc1gen.cli import main; main()",
         "bake",
         SMALL,

@@ -59,11 +59,13 @@ def test_more_columns_than_a_group():
 
 
 def test_addends_are_added():
-    """An accumulator's upper half, up to the row's own bound."""
+    """An accumulator's upper half, and what a small row begins with: anything that fits."""
     matrix = gaussian(16, 40)
-    fabric = build(matrix, addends=True)
+    matrix[:2, 1:] = 0
+    fabric = build(matrix, addend_bits=3)
+    assert min(len(row.bits) for row in fabric.rows) == 4
     rng = np.random.default_rng(2)
-    x, addends = rng.integers(0, 2, (40, 30)), [rng.integers(0, row.largest + 1, 30) for row in fabric.rows]
+    x, addends = rng.integers(0, 2, (40, 30)), [rng.integers(0, 1 << len(row.bits) - 1, 30) for row in fabric.rows]
     bits = [[a >> i & 1 for i in range(len(row.bits) - 1)] for row, a in zip(fabric.rows, addends, strict=True)]
     inputs = np.concatenate([x, *map(np.array, bits)])
     negative = -np.minimum(matrix, 0).sum(axis=1)

@@ -8,7 +8,7 @@ from bench.stalls import STALL_PATTERNS
 
 from cmvm.unit import check_tiles, make_tile, one_hot, steepest, text_of
 from hc1gen.errors import InputError
-from hc1gen.golden.arith import matmul
+from hc1gen.golden.arith import matmul, round_shift
 from hc1gen.rtl.tile import Tile
 
 Case = tuple[Tile, np.ndarray]
@@ -29,14 +29,15 @@ def random_vectors(count: int, width: int, act_bits: int = 8) -> np.ndarray:
 
 
 def every_weight() -> Case:
-    """One-hot inputs, which give every weight back; a row and a column are zero."""
+    """One bit in one column at a time, the first of which give every weight back; a row and a column are zero."""
     weights = random_weights(11, 20)
     weights[4] = 0
     weights[:, 7] = 0
     weights[0, :8] = np.arange(-4, 4)
-    vectors = one_hot(20, (1, -1, 127, -127))
-    assert (matmul(vectors[:20], weights.T) == weights.T).all()
-    return make_tile(weights, lanes=4), vectors
+    tile = make_tile(weights, lanes=4)
+    vectors = one_hot(20, (8, -8, 1, -1, 4, 12, 127, -127))
+    assert (round_shift(matmul(vectors[:20], weights.T), tile.drop_bits) == weights.T).all()
+    return tile, vectors
 
 
 def permuted_stack() -> Case:
@@ -49,19 +50,19 @@ def permuted_stack() -> Case:
         rows.insert(place, None)
         columns.insert(place, None)
     tile = make_tile(*parts, lanes=4, rows=rows, columns=[*columns, None])
-    return tile, np.concatenate([one_hot(13, (1, -128)), random_vectors(40, 13)])
+    return tile, np.concatenate([one_hot(13, (8, -128)), random_vectors(40, 13)])
 
 
 def thin(rows: int, columns: int, lanes: int) -> Case:
     weights = np.resize(np.array([-4, 3, 1, 0, -2, 2, -3]), (rows, columns))
-    vectors = np.concatenate([one_hot(columns, (1, -1)), random_vectors(10, columns)])
+    vectors = np.concatenate([one_hot(columns, (4, -4)), random_vectors(10, columns)])
     return make_tile(weights, lanes=lanes), vectors
 
 
 def wide() -> Case:
     """As wide as the default model's down projection."""
     weights = random_weights(12, 172)
-    vectors = np.concatenate([one_hot(172, (1,)), random_vectors(20, 172), steepest(weights[:2], 8)])
+    vectors = np.concatenate([one_hot(172, (8,)), random_vectors(20, 172), steepest(weights[:2], 8)])
     return make_tile(weights, lanes=8), vectors
 
 
@@ -80,17 +81,17 @@ def test_products_under_all_stalls(tmp_path):
 def test_every_weight_and_every_bound(tmp_path):
     """One-hot inputs; rows of extremes under inputs that reach the bounds of every partial sum; a wide matrix."""
     cases = {"weights": every_weight(), "wide": wide()}
-    for act_bits in (4, 8, 12):
-        tile = make_tile(EXTREMES, lanes=9, act_bits=act_bits)
+    for act_bits, drop_bits in ((4, 2), (8, 0), (8, 1), (8, 3), (12, 10)):
+        tile = make_tile(EXTREMES, lanes=9, act_bits=act_bits, drop_bits=drop_bits)
         vectors = np.concatenate([steepest(EXTREMES, act_bits), random_vectors(20, 16, act_bits)])
-        cases[f"bounds{act_bits}"] = tile, vectors
+        cases[f"bounds{act_bits}_{drop_bits}"] = tile, vectors
     check_tiles(cases, tmp_path, ["none"])
 
 
 @pytest.mark.parametrize("weight", [-4, -1, 1, 3])
 @pytest.mark.parametrize("width", [1, 2, 3, 16, 31, 172])
 def test_accumulator_holds_the_largest_product(weight, width):
-    tile = make_tile(np.full((1, width), weight), lanes=1)
+    tile = make_tile(np.full((1, width), weight), lanes=1, drop_bits=0)
     assert 1 << (tile.acc_bits - 1) > 128 * width * abs(weight)
 
 

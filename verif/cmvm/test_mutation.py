@@ -15,7 +15,7 @@ from cmvm.together import WAIVERS
 from cmvm.unit import Unit, make_tile, one_hot, steepest, text_of, words_of
 
 WEIGHTS = np.array([[1, -2, 3, -4, 0], [-4, -4, -4, -4, -4], [0, 1, 0, 2, -1], [3, 2, 0, 1, -3]])
-VECTORS = np.concatenate([one_hot(5, (1, -1, 127)), steepest(WEIGHTS, 8)])
+VECTORS = np.concatenate([one_hot(5, (8, -8, 3, 4, 127)), steepest(WEIGHTS, 8)])
 TILE = make_tile(WEIGHTS, lanes=2)
 
 
@@ -45,7 +45,7 @@ def weight_of_other_sign(text: str) -> str:
 
 def start_value(text: str) -> str:
     """Row 0 starts with one too much."""
-    return text.replace("first ? 5'd0", "first ? 5'd1", 1)
+    return text.replace("first ? 5'd2", "first ? 5'd3", 1)
 
 
 def start_ignored(text: str) -> str:
@@ -65,7 +65,7 @@ def sign_plane_of_one_row_added(text: str) -> str:
 
 def bias_off_by_one(text: str) -> str:
     """Row 0's."""
-    return text.replace("13'd6918", "13'd6919", 1)
+    return text.replace("10'd865", "10'd866", 1)
 
 
 def mantissa(text: str) -> str:
@@ -93,8 +93,8 @@ def beats_swapped(text: str) -> str:
 
 def register_too_narrow(text: str) -> str:
     """Row 1, which needs every bit, loses the highest."""
-    narrow = text.replace("reg [12:0] r1;", "reg [11:0] r1;").replace("{1'b0, r1[12:8]}", "{2'b0, r1[11:8]}")
-    return re.sub(r"r1 <= (.*);", r"r1 <= 12'(\1);", narrow).replace("{r1, ", "{1'b0, r1, ")
+    narrow = text.replace("reg [9:0] r1;", "reg [8:0] r1;").replace("{1'b0, r1[9:5]}", "{2'b0, r1[8:5]}")
+    return re.sub(r"r1 <= (.*);", r"r1 <= 9'(\1);", narrow).replace("{r1, ", "{1'b0, r1, ")
 
 
 MUTATIONS: list[Callable[[str], str]] = [

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from bench.case import pack
 
 from cmvm.together import Run, Words, check_together
-from hc1gen.golden.arith import matmul
+from hc1gen.golden.arith import matmul, round_shift
 from hc1gen.quant.quantized import Matrix
 from hc1gen.rtl.behavioural import behavioural
 from hc1gen.rtl.cmvm import EXPONENT_BITS, Cmvm, accumulator_layout, plane_layout
@@ -24,8 +24,9 @@ VIEWS: dict[str, Callable[[Tile], View]] = {"behavioural": behavioural, "structu
 
 
 def make_tile(
-    *weights: np.ndarray, lanes: int, rows: Order | None = None, columns: Order | None = None, act_bits: int = 8
-) -> Tile:
+    *weights: np.ndarray, lanes: int, rows: Order | None = None, columns: Order | None = None, act_bits: int = 8,
+    drop_bits: int = 3,
+) -> Tile:  # fmt: skip
     """A tile of these integer matrices stacked, scales and shifts random; orders default to the natural ones."""
     rng = np.random.default_rng(sum(w.size for w in weights))
     matrices = []
@@ -39,7 +40,7 @@ def make_tile(
     rows = list(range(count)) if rows is None else rows
     rows = rows + [None] * (-len(rows) % lanes)
     columns = list(range(width)) if columns is None else columns
-    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits)
+    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits, drop_bits)
 
 
 class Unit(wiring.Component):
@@ -92,9 +93,9 @@ def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[in
 
 
 def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
-    """The words that must come out: the golden product, row by row, with each row's scale."""
+    """The words that must come out: the golden product, rounded, row by row, with each row's scale."""
     found = []
-    for y, exponent in zip(matmul(vectors, tile.weights.T), exponents, strict=True):
+    for y, exponent in zip(round_shift(matmul(vectors, tile.weights.T), tile.drop_bits), exponents, strict=True):
         for first in range(0, len(tile.rows), tile.lanes):
             beat = tile.rows[first : first + tile.lanes]
             fields = [

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from amaranth.hdl import Instance, Module
+from amaranth.hdl import Cat, Instance, Module
 from amaranth.lib import wiring
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
@@ -19,29 +19,40 @@ from hc1gen.rtl.types import counter
 
 
 class Norm(wiring.Component):
-    """The block with its table, so that all its ports are streams; exponent and factor are 0 but on the last plane."""
+    """The block with its tables, so that all its ports are streams; exponent and factor are 0 but on the last plane.
 
-    def __init__(self, plan: Plan, table: str):
-        self.table, self.block = table, RmsNorm(plan.n, plan.lanes, len(plan.residual) // plan.lanes)
+    With several users, vectors are theirs in turn.
+    """
+
+    def __init__(self, plan: Plan, tables: list[str]):
+        beats = len(plan.residual) // plan.lanes
+        self.tables, self.block = tables, RmsNorm(plan.n, plan.lanes, beats, len(tables))
         self.act_bits = plan.n.config.act_bits
-        super().__init__({port: self.block.signature.members[port] for port in ("x", "y")})
+        members = self.block.signature.members
+        super().__init__({name: member for name, member in members.items() if name[0] in "xy"})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.block = b = self.block
-        m.submodules.table = Instance(self.table, i_beat=b.beat, o_gain=b.gain.as_value())
+        for i, table in enumerate(self.tables):
+            m.submodules[f"table{i}"] = Instance(table, i_beat=b.beat, o_gain=getattr(b, f"gain{i}").as_value())
         wiring.connect(m, wiring.flipped(self.x), b.x)
-        _, last = counter(m, self.act_bits, self.y.valid & self.y.ready, "plane_index")
-        m.d.comb += [self.y.valid.eq(b.y.valid), b.y.ready.eq(self.y.ready), self.y.p.plane.eq(b.y.p.plane)]
-        with m.If(last):
-            m.d.comb += self.y.payload.eq(b.y.payload)
+        ys = [(getattr(self, f"y{i}"), getattr(b, f"y{i}")) for i in range(len(self.tables))]
+        given = Cat(y.valid & y.ready for y, _ in ys).any()
+        _, last = counter(m, self.act_bits, given, "plane_index")
+        if len(ys) > 1:
+            m.d.comb += b.user.eq(counter(m, len(ys), given & last, "user")[0])
+        for y, made in ys:
+            m.d.comb += [y.valid.eq(made.valid), made.ready.eq(y.ready), y.p.plane.eq(made.p.plane)]
+            with m.If(last):
+                m.d.comb += y.payload.eq(made.payload)
         return m
 
 
-def gains(plan: Plan) -> np.ndarray:
+def gains(plan: Plan, seed: int) -> np.ndarray:
     """Random gains, the largest, its negative and zero among them (where there is room)."""
     limit = (1 << (plan.n.config.gain_bits - 1)) - 1
-    found = np.random.default_rng(1).integers(-limit, limit + 1, plan.n.model.hidden)
+    found = np.random.default_rng(seed).integers(-limit, limit + 1, plan.n.model.hidden)
     found[: 3 if len(found) > 3 else 1] = [-limit, limit, 0][: 3 if len(found) > 3 else 1]
     return found
 
@@ -61,33 +72,32 @@ def vectors(plan: Plan) -> np.ndarray:
     return np.clip(np.round(np.concatenate([special, powers, random])), -top, top - 1).astype(np.int64)
 
 
-def run(name: str, plan: Plan, folder: Path) -> tuple[Run, Path]:
-    table = folder / f"gains_{name}.sv"
-    gain = gains(plan)
+def run(name: str, plan: Plan, folder: Path, users: int = 1) -> tuple[Run, list[Path]]:
+    tables = [folder / f"gains_{name}{user}.sv" for user in range(users)]
+    all_gains = [gains(plan, seed) for seed in range(1, users + 1)]
     bits = plan.n.config.gain_bits
-    table.write_text("\n".join(gain_module(table.stem, "norm", gain, plan.residual, plan.lanes, bits)) + "\n")
-    x = vectors(plan)
-    mantissas, exponent, factor = rms_norm(x, gain, plan.n)
-    sent = [
-        pack(beat, plan.n.residual_bits) for v in x for _ in range(2) for beat in beats(v, plan.residual, plan.lanes)
-    ]
-    found, act_bits = [], plan.n.config.act_bits
-    for vector, scale in zip(mantissas, zip(exponent, factor, strict=True), strict=True):
-        slots = np.array([0 if i is None else vector[i] for i in plan.residual])
-        planes = [pack(slots >> b & 1, 1) for b in range(act_bits)]
-        planes[-1] |= (pack([scale[0]], EXPONENT_BITS) | int(scale[1]) << EXPONENT_BITS) << len(slots)
-        found += planes
-    return Run(Norm(plan, table.stem), {"x": sent}, {"y": found}), table
+    for table, gain in zip(tables, all_gains, strict=True):
+        table.write_text("\n".join(gain_module(table.stem, "norm", gain, plan.residual, plan.lanes, bits)) + "\n")
+    sent: list[int] = []
+    found: dict[str, list[int]] = {f"y{user}": [] for user in range(users)}
+    for turn, x in enumerate(vectors(plan)):
+        mantissas, exponent, factor = rms_norm(x[None], all_gains[turn % users], plan.n)
+        sent += [pack(beat, plan.n.residual_bits) for _ in range(2) for beat in beats(x, plan.residual, plan.lanes)]
+        slots = np.array([0 if i is None else mantissas[0, i] for i in plan.residual])
+        planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)]
+        planes[-1] |= (pack([exponent[0]], EXPONENT_BITS) | int(factor[0]) << EXPONENT_BITS) << len(slots)
+        found[f"y{turn % users}"] += planes
+    return Run(Norm(plan, [table.stem for table in tables]), {"x": sent}, found), tables
 
 
 def test_norm(tmp_path):
     plans = {
-        "model": make_plan(16, 64, 2, residual_bits=16),
-        "odd": make_plan(5, 12, 2, residual_bits=13),
-        "one_lane": make_plan(1, 7, 2, residual_bits=20),
-        "one_beat": make_plan(6, 6, 2, residual_bits=9),
-        "one_element": make_plan(1, 1, 2, residual_bits=13),
+        "model": (make_plan(16, 64, 2, residual_bits=16), 2),
+        "odd": (make_plan(5, 12, 2, residual_bits=13), 1),
+        "one_lane": (make_plan(1, 7, 2, residual_bits=20), 3),
+        "one_beat": (make_plan(6, 6, 2, residual_bits=9), 2),
+        "one_element": (make_plan(1, 1, 2, residual_bits=13), 1),
     }
-    pairs = {name: run(name, plan, tmp_path) for name, plan in plans.items()}
+    pairs = {name: run(name, plan, tmp_path, users) for name, (plan, users) in plans.items()}
     runs = {name: pair[0] for name, pair in pairs.items()}
-    check_together("norm", runs, STALL_PATTERNS, [pair[1] for pair in pairs.values()])
+    check_together("norm", runs, STALL_PATTERNS, [table for pair in pairs.values() for table in pair[1]])

@@ -65,7 +65,7 @@ def known(beats: list[Beat], shifts: range) -> list[Beat]:
     return [beat for beat in found if np.abs(beat[2]).max() < 128]
 
 
-def words(source: Source, beats: list[Beat]) -> tuple[list[int], list[int]]:
+def words(source: Source, beats: list[Beat], drop_bits: int) -> tuple[list[int], list[int]]:
     """What goes into a source's stream, and what must come out."""
     rng = np.random.default_rng(source.acc_bits)
     sent, received = [], []
@@ -86,34 +86,42 @@ def words(source: Source, beats: list[Beat]) -> tuple[list[int], list[int]]:
         sent.append(word)
         scale = row_scales(mantissa, np.array([factor]), source.factor_bits)[0] if source.factor_bits else mantissa
         y = [
-            requantize(acc[None, i], scale[i], shift[i], np.array([exponent]), bits, Meter(), "").item()
+            requantize(acc[None, i] << drop_bits, scale[i], shift[i], np.array([exponent]), bits, Meter(), "").item()
             for i, bits in enumerate(source.out_bits)
         ]
         received.append(pack(y, max(source.out_bits)))
     return sent, received
 
 
-def run(*sources: tuple[Source, list[Beat]]) -> Run:
-    """All sources at once, each as fast as it is served."""
-    pairs = [words(source, beats) for source, beats in sources]
-    inputs = {f"x{i}": sent for i, (sent, _) in enumerate(pairs)}
-    return Run(Requant(*(s for s, _ in sources)), inputs, {f"y{i}": received for i, (_, received) in enumerate(pairs)})
+def run(*sources: tuple[Source, list[Beat]], drop_bits: int = 0) -> Run:
+    """All sources at once, each as fast as it is served; of those with a common sink, one has beats."""
+    pairs = [(source, *words(source, beats, drop_bits)) for source, beats in sources]
+    inputs = {f"x{i}": sent for i, (_, sent, _) in enumerate(pairs)}
+    outputs = {f"y{source.sink}": received for source, _, received in pairs if received}
+    return Run(Requant(*(s for s, _ in sources), drop_bits=drop_bits), inputs, outputs)
 
 
 def test_requantisation():
     narrow, wide = range(4, 19), range(-3, 11)
+    one, other = Source(0, 14, 8, (16, 16), narrow, 6), Source(0, 17, 6, (16, 16), wide)
+    beats = {one: known(random_beats(14, 8, 2, 200), narrow), other: known(random_beats(17, 6, 2, 200), wide)}
+    between = (Source(1, 12, 6, (12, 11, 12), ANY), random_beats(12, 6, 3, 100))
     runs = {
-        "model": run((Source(17, 10, (12, 12, 12, 12), ANY), halves(4) + random_beats(17, 10, 4, 300))),
-        "mixed": run((Source(13, 10, (14, 12, 14), ANY), random_beats(13, 10, 3, 200))),
-        "ends": run((Source(17, 10, (12, 16, 16, 12), ANY), every_shift(17, 10, 4))),
-        "wide": run((Source(30, 16, (40,), ANY), every_shift(30, 16, 1) + random_beats(30, 16, 1, 300))),
-        "narrow": run((Source(9, 4, (6,), ANY), random_beats(9, 4, 1, 300))),
-        "factor": run((Source(15, 8, (12, 9), ANY, 8), random_beats(15, 8, 2, 300))),
-        "known": run((Source(14, 8, (12, 11), narrow), known(random_beats(14, 8, 2, 300), narrow))),
-        "known_below": run((Source(14, 8, (12, 11), wide), known(every_shift(14, 8, 2), wide))),
+        "model": run((Source(0, 17, 10, (12, 12, 12, 12), ANY), halves(4) + random_beats(17, 10, 4, 300))),
+        "mixed": run((Source(0, 13, 10, (14, 12, 14), ANY), random_beats(13, 10, 3, 200))),
+        "ends": run((Source(0, 17, 10, (12, 16, 16, 12), ANY), every_shift(17, 10, 4))),
+        "wide": run((Source(0, 30, 16, (40,), ANY), every_shift(30, 16, 1) + random_beats(30, 16, 1, 300))),
+        "narrow": run((Source(0, 9, 4, (6,), ANY), random_beats(9, 4, 1, 300))),
+        "factor": run((Source(0, 15, 8, (12, 9), ANY, 8), random_beats(15, 8, 2, 300))),
+        "known": run((Source(0, 14, 8, (12, 11), narrow), known(random_beats(14, 8, 2, 300), narrow))),
+        "known_below": run((Source(0, 14, 8, (12, 11), wide), known(every_shift(14, 8, 2), wide))),
+        "dropped": run((Source(0, 14, 6, (12, 12, 12, 12), ANY), random_beats(14, 6, 4, 400)), drop_bits=3),
+        "dropped_below": run((Source(0, 11, 6, (12, 11), wide), known(every_shift(11, 6, 2), wide)), drop_bits=4),
         "two": run(
-            (Source(14, 8, (12, 11, 12), narrow, 6), known(random_beats(14, 8, 3, 200), narrow)),
-            (Source(17, 6, (16, 16), wide), known(random_beats(17, 6, 2, 200), wide)),
+            (Source(0, 14, 8, (12, 11, 12), narrow, 6), known(random_beats(14, 8, 3, 200), narrow)),
+            (Source(1, 17, 6, (16, 16), wide), known(random_beats(17, 6, 2, 200), wide)),
         ),
+        "first_of_a_sink": run((one, beats[one]), between, (other, []), drop_bits=2),
+        "second_of_a_sink": run((one, []), between, (other, beats[other]), drop_bits=2),
     }
     check_together("requant", runs, STALL_PATTERNS)

@@ -1,4 +1,4 @@
-"""The cocotb side of the skip connection's test."""
+"""The cocotb side of the skip connections' test."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ CASE = load_case()
 
 
 class Sublayer(Driver):
-    """Gives a token's result after the token has arrived at `inner` twice; without `inner`, at once."""
+    """Gives a sublayer's result after its vector has arrived at `inner` twice; without `inner`, at once."""
 
     def __init__(self, bench: Testbench, idle: Any, inner: Monitor | None):
         super().__init__(bench.dut, "back", CASE.words["back"], idle)
@@ -34,8 +34,11 @@ class Sublayer(Driver):
 
 
 async def check_order(dut: Any) -> None:
-    """Beats pass token by token, and `tag` is the token's from its first beat in to its last beat out."""
-    taken = left = 0
+    """Beats pass token by token, and `tag` is the token's from its first beat in to its last beat out.
+
+    `mlp` tells whose vector is on `inner`.
+    """
+    taken = said = left = 0
     while True:
         await RisingEdge(dut.clk)
         token = left // CASE.beats
@@ -45,7 +48,11 @@ async def check_order(dut: Any) -> None:
             assert taken // CASE.beats == token, f"token {taken // CASE.beats} enters before token {token} has left"
             assert dut.inner__valid.value and dut.inner__ready.value, "x and inner pass at different clocks"
             taken += 1
+        if dut.inner__valid.value and dut.inner__ready.value:
+            assert dut.mlp.value == said // (2 * CASE.beats) % 2, f"mlp {dut.mlp.value} with beat {said} of inner"
+            said += 1
         if dut.y__valid.value and dut.y__ready.value:
+            assert dut.mlp.value == 1, "mlp falls before the token has left"
             assert taken == (token + 1) * CASE.beats, f"token {token} leaves before it is inside"
             left += 1
 
@@ -64,7 +71,7 @@ def add(bench: Testbench, eager: bool, compare: bool) -> list[Monitor]:
 async def sums(dut: Any, pattern: str, eager: bool) -> None:
     """After a run that a reset cut short while a token was inside, all sums are exact and in order."""
     bench = Testbench(dut, pattern)
-    for after in (3, 11, 2 * CASE.beats + 4):
+    for after in (3, 11, 2 * CASE.beats + 4, 4 * CASE.beats + 9):
         add(bench, eager, compare=False)
         await bench.interrupt(after)
     inner, y = add(bench, eager, compare=True)

@@ -1,4 +1,4 @@
-"""Starts the testbench of the skip connection on every shape."""
+"""Starts the testbench of the skip connections on every shape."""
 
 import random
 
@@ -28,12 +28,14 @@ def words(plan: Plan) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {"x": [], "inner": [], "back": [], "y": [], "tags": []}
     for _ in range(TOKENS):
         spread = 1 << (bits - 1 if rng.random() < 0.5 else bits - 2)
-        x, back = rng.integers(-spread, spread, (2, hidden))
-        total = Meter().saturate("residual", x + back, bits)
+        x, *backs = rng.integers(-spread, spread, (3, hidden))
+        between = Meter().saturate("residual", x + backs[0], bits)
+        total = Meter().saturate("residual", between + backs[1], bits)
         tag = {"position": tags.getrandbits(plan.position_bits), "sequence": tags.getrandbits(1)}
         tag |= {"epoch": tags.getrandbits(4), "predict": tags.getrandbits(1)}
         found["tags"].append(word(tag_layout(plan.position_bits), tag))
-        for name, vector in (("x", x), ("inner", x), ("inner", x), ("back", back), ("y", total)):
+        inner = [("inner", vector) for vector in (x, x, between, between)]
+        for name, vector in (("x", x), *inner, *(("back", back) for back in backs), ("y", total)):
             for beat in beats(vector, plan.residual, plan.lanes):
                 whole = name in ("x", "y")
                 found[name].append(word(layout, {"lanes": beat, "tag": tag}) if whole else pack(beat, bits))
@@ -41,7 +43,7 @@ def words(plan: Plan) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (7, 7, 37), (5, 20, 37)])
-def test_sum_with_the_sublayer(shape):
+def test_sums_with_the_sublayers(shape):
     plan = make_plan(*shape)
     case = {"words": words(plan), "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS)}
     sources = [WAIVERS, convert(Residual(plan), "residual")]

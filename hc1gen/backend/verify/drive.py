@@ -1,8 +1,8 @@
 """A mapped tile, whose adders are no longer to be seen: driven with vectors, its answers read.
 
-If what comes out is an affine function of the bits of the vector, which is not proved here, then a vector of zeros and
-all vectors with a single one prove every weight. Vectors with -2**(act_bits - 1) in one column, and random ones, must
-come out as these weights say; registers begin at random values. That is evidence, not proof.
+If what comes out is an affine function of the bits of the vector, rounded, which is not proved here, then a vector of
+zeros and all vectors with a single `2**drop_bits` prove every weight. Vectors with any other bit in one column, and
+random ones, must come out as these weights say; registers begin at random values. That is evidence, not proof.
 """
 
 import random
@@ -24,33 +24,39 @@ def drive_tile(circuit: Circuit, shape: Shape) -> Reading:
     if missing:
         raise Unreadable(f"{circuit.name}: no port {', '.join(missing)}")
     columns = len(circuit.inputs["x"])
-    vectors = _vectors(columns, shape.act_bits)
+    vectors = _vectors(columns, shape)
     acc, mantissa, shift = _answers(circuit, shape, vectors)
     weights = (acc[1 : 1 + columns] - acc[0]).T
     faults = {}
     for place in np.flatnonzero((mantissa != mantissa[0]).any(axis=0) | (shift != shift[0]).any(axis=0)):
         faults[int(place)] = "its scale depends on the vector"
-    for place in np.flatnonzero((acc != vectors @ weights.T).any(axis=0)):
-        wrong = int(np.flatnonzero(acc[:, place] != vectors @ weights[place])[0])
-        faults[int(place)] = _told(wrong, columns)
+    wrong = acc != shape.rounded(vectors @ weights.T)
+    for place in np.flatnonzero(wrong.any(axis=0)):
+        faults[int(place)] = _told(int(wrong[:, place].argmax()), columns, shape.act_bits)
     return Reading(weights, mantissa[0], shift[0], faults)
 
 
-def _vectors(columns: int, act_bits: int) -> np.ndarray:
-    """int64 [patterns, columns]: zero, a one in each column, the lowest number in each column, random ones."""
-    lowest = -(1 << (act_bits - 1))
+def _vectors(columns: int, shape: Shape) -> np.ndarray:
+    """int64 [patterns, columns]: zero, one bit in one column, bit `drop_bits` of all columns first; random ones."""
+    top = shape.act_bits - 1
     ones = np.eye(columns, dtype=np.int64)
-    drawn = np.random.default_rng(SEED).integers(lowest, -lowest, (RANDOM_VECTORS, columns))
-    return np.concatenate([ones[:1] * 0, ones, ones * lowest, drawn])
+    bits = [shape.drop_bits, *(bit for bit in range(top) if bit != shape.drop_bits)]
+    drawn = np.random.default_rng(SEED).integers(-1 << top, 1 << top, (RANDOM_VECTORS, columns))
+    return np.concatenate([ones[:1] * 0, *(ones << bit for bit in bits), ones * (-1 << top), drawn])
 
 
-def _told(index: int, columns: int) -> str:
+def _told(index: int, columns: int, act_bits: int) -> str:
     """What is wrong where vector `index` does not come out as the weights say."""
     if index == 0:
         return "a vector of zeros does not give zero"
-    if index <= 2 * columns:
-        return f"column {(index - 1) % columns}: the sign plane is not subtracted"
-    return "a random vector does not come out as its weights say"
+    bit, column = divmod(index - 1, columns)
+    if bit < act_bits - 1:
+        return f"column {column}: a plane is not counted as the others are"
+    return (
+        f"column {column}: the sign plane is not subtracted"
+        if bit == act_bits - 1
+        else "a random vector does not come out as its weights say"
+    )
 
 
 def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ class TilePart:
 
     def job(self, source: Source) -> TileJob:
         """How it is read."""
-        return TileJob(source, Shape(self.tile.lanes, self.tile.beats, self.tile.act_bits))
+        return TileJob(source, Shape(self.tile.lanes, self.tile.beats, self.tile.act_bits, self.tile.drop_bits))
 
     def tensors(self, reading: Result) -> list[Tensor]:
         """What was read, in the order of the checkpoint."""

@@ -14,11 +14,17 @@ PORTS = ("clk", "step", "first", "last", "x", "read", "beat", "acc", "mantissa",
 
 @dataclass(frozen=True)
 class Shape:
-    """What is told of a tile, not read: rows that come out at a time, how many times, bits of an activation."""
+    """What is told of a tile, not read: rows that come out at a time, how many times, bits of an activation, and how
+    many of a product's lowest bits are rounded away."""
 
     lanes: int
     beats: int
     act_bits: int
+    drop_bits: int
+
+    def rounded(self, products: np.ndarray) -> np.ndarray:
+        """Products without their lowest bits, rounded half up."""
+        return (products + (1 << self.drop_bits >> 1)) >> self.drop_bits
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Row:
-    """A register that counts `weights @ plane + plain`, and `inverted - weights @ plane` in the sign plane."""
+    """A register that begins with `start` and counts `weights @ plane + plain`, in the sign plane
+    `inverted - weights @ plane`."""
 
     weights: np.ndarray
+    start: int
     plain: int
     inverted: int
 
@@ -47,7 +55,8 @@ class TileProof:
     """Reads a tile whose arithmetic stands in adders: either view, from yosys, before mapping.
 
     Proved for each place, from any state, for the protocol of `act_bits` steps (`first` with the first of them, `last`
-    with the last) and a read: acc = weights @ vector, exactly, in two's complement; mantissa and shift are constants;
+    with the last) and a read: acc = round_half_up(weights @ vector / 2**drop_bits), exactly, in two's complement;
+    mantissa and shift are constants;
     without step a row keeps its value, without read the outputs do.
     """
 
@@ -93,18 +102,22 @@ class TileProof:
         return self._row(tuple(self._whole(register) if len(register) == len(bits) else register)), form.constant
 
     def _check_product(self, row: Row, constant: int, width: int) -> None:
-        """What comes out of a row and a constant, modulo two to the width, is the product."""
-        step, modulus = 1 << (self.shape.act_bits - 1), 1 << width
-        surplus = constant + (step - 1) * row.plain + step * row.inverted
+        """What comes out of a row and a constant, modulo two to the width, is the rounded product.
+
+        The register holds all but the lowest bits of `start + counts`; a whole number can be added behind them.
+        """
+        drop, bits = self.shape.drop_bits, width + self.shape.drop_bits
+        step, modulus = 1 << (self.shape.act_bits - 1), 1 << bits
+        surplus = (constant << drop) + row.start + (step - 1) * row.plain + step * row.inverted - (1 << drop >> 1)
         if surplus % modulus:
-            raise Unreadable(f"its constant is off by {_signed(surplus % modulus, width)}")
+            raise Unreadable(f"its constant is off by {_signed(surplus % modulus, bits)}")
         if step * int(np.abs(row.weights).sum()) >= modulus // 2:
             raise Unreadable(f"{width} bits do not hold its largest result")
 
     def _row(self, register: tuple[Net, ...]) -> Row:
         """What a row's register counts, least significant bit first; none: a place that is always 0."""
         if not register:
-            return Row(np.zeros(len(self._column), np.int64), 0, 0)
+            return Row(np.zeros(len(self._column), np.int64), 1 << self.shape.drop_bits >> 1, 0, 0)
         if register not in self._rows:
             self._rows[register] = self._counted(register)
         return self._rows[register]
@@ -128,26 +141,27 @@ class TileProof:
         weights, plain = self._count("middle", register, half)
         begun, at_first = self._count("first", register, None)
         inverted_weights, inverted = self._count("last", register, half)
-        if (begun != weights).any() or at_first != plain:
+        start = at_first - plain
+        if (begun != weights).any() or not 0 <= start < 1 << self.shape.drop_bits:
             raise Unreadable("the first plane counts otherwise than the next")
         if (inverted_weights != -weights).any():
             raise Unreadable("the sign plane is not counted inverted")
         highest = [plain + weights[weights > 0].sum(), inverted - weights[weights < 0].sum()]
         if min(plain + weights[weights < 0].sum(), inverted - weights[weights > 0].sum()) < 0:
             raise Unreadable("a count may be negative")
-        self._check_range(int(max(highest)), len(register))
-        return Row(weights, plain, inverted)
+        self._check_range(int(max(highest)), start, len(register))
+        return Row(weights, start, plain, inverted)
 
     def _count(self, case: str, register: tuple[Net, ...], kept: Mapping[Net, int] | None) -> tuple[np.ndarray, int]:
-        """Weights and constant of what a step adds above the `act_bits - 1` low bits of a register.
+        """Weights and constant of what a step adds above the low bits of a register.
 
         kept: what it must keep of its old value: bit → weight. None: nothing, but below what is added.
         """
         form = self._views[case].form(self._next(register))
-        modulus, step = 1 << len(register), 1 << (self.shape.act_bits - 1)
+        modulus, step = 1 << len(register), self._step
         own = {net: form.coefficients.pop(net, 0) % modulus for net in register}
         if kept is None and sum(own.values()) >= step:
-            raise Unreadable("the first plane does not start from zero")
+            raise Unreadable("the first plane does not begin anew")
         if kept is not None and any(own[net] != kept.get(net, 0) for net in register):
             raise Unreadable("a step does not halve what was counted before")
         counts = np.zeros(len(self._column), np.int64)
@@ -161,10 +175,15 @@ class TileProof:
             raise Unreadable("a step adds to bits that were counted before")
         return counts // step, form.constant % modulus // step
 
-    def _check_range(self, highest: int, width: int) -> None:
+    @property
+    def _step(self) -> int:
+        """What a count of one adds to a register: below it are the bits that fell out and are not dropped."""
+        return 1 << (self.shape.act_bits - 1 - self.shape.drop_bits)
+
+    def _check_range(self, highest: int, start: int, width: int) -> None:
         """No step carries out of the register: halving and adding at most `highest` stays below two to its width."""
-        step = 1 << (self.shape.act_bits - 1)
-        value = highest * step + step - 1  # the first plane may leave anything below what it adds
+        step = self._step
+        value = (highest + start) * step + step - 1  # the first plane may leave anything below what it adds
         for _ in range(self.shape.act_bits):
             if value >= 1 << width:
                 raise Unreadable(f"a register of {width} bits overflows")

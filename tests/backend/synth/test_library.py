@@ -2,18 +2,18 @@
 
 import gzip
 
+import handmade
 import pytest
-import tiny
 
 from hc1gen.backend.synth import liberty, library
 from hc1gen.backend.synth.yosys import Yosys
 from hc1gen.errors import InputError
 
-WITHOUT = {part: {k: v for k, v in tiny.CELLS.items() if k != part} for part in tiny.CELLS}
+WITHOUT = {part: {k: v for k, v in handmade.CELLS.items() if k != part} for part in handmade.CELLS}
 
 
 def load(tmp_path, cells=None, **options):
-    return library.load([tiny.library(tmp_path, cells)], Yosys(), **options)
+    return library.load([handmade.library(tmp_path, cells)], Yosys(), **options)
 
 
 def test_cells_are_found_by_what_they_do(tmp_path):
@@ -27,7 +27,7 @@ def test_cells_are_found_by_what_they_do(tmp_path):
 
 
 def test_inverted_outputs_are_seen(tmp_path):
-    found = load(tmp_path, tiny.CELLS | tiny.INVERTING)
+    found = load(tmp_path, handmade.CELLS | handmade.INVERTING)
     assert found.full_adder.outputs == {"s": ("S", True), "co": ("T", True)}
     assert found.full_adder.inverting and found.full_adder.self_dual
     assert found.flip_flop.name == "KEEPN"
@@ -36,13 +36,13 @@ def test_inverted_outputs_are_seen(tmp_path):
 
 def test_a_half_adder_is_used_where_it_is_smaller_than_gates(tmp_path):
     for area, used in ((6, True), (7, False)):  # XOR and NAND: 5 + 2
-        half = tiny.cell("HALF", area, "A B", {"S": "A ^ B", "C": "A & B"})
-        assert bool(load(tmp_path, tiny.CELLS | {"half": half}).half_adder) is used
+        half = handmade.cell("HALF", area, "A B", {"S": "A ^ B", "C": "A & B"})
+        assert bool(load(tmp_path, handmade.CELLS | {"half": half}).half_adder) is used
 
 
 def test_several_files_are_one_library(tmp_path):
-    parts = ({"adder": tiny.CELLS["adder"]}, WITHOUT["adder"])
-    files = [tiny.library(tmp_path, cells, f"tiny_fast_{i}") for i, cells in enumerate(parts)]
+    parts = ({"adder": handmade.CELLS["adder"]}, WITHOUT["adder"])
+    files = [handmade.library(tmp_path, cells, f"tiny_fast_{i}") for i, cells in enumerate(parts)]
     files[1].write_bytes(gzip.compress(files[1].read_bytes()))
     found = library.load(files, Yosys())
     assert found.name == "tiny_fast" and found.full_adder.cell == "TALL"

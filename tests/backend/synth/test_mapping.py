@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
+import handmade
 import pytest
-import tiny
 from simulation import Simulation, from_verilog
 
 from hc1gen.backend.synth import library, run
@@ -20,10 +20,10 @@ module hc1gen_maj(input a, b, c, output co); assign co = a & b | a & c | b & c; 
 PATTERNS, CLOCKS = 64, 30
 LIBRARIES = {
     "generic": None,
-    "tiny": tiny.CELLS,
-    "inverting": tiny.CELLS | tiny.INVERTING,
-    "no clock gate": {k: v for k, v in tiny.CELLS.items() if k != "clock gate"},
-    "no majority": {k: v for k, v in tiny.CELLS.items() if k != "majority"},
+    "tiny": handmade.CELLS,
+    "inverting": handmade.CELLS | handmade.INVERTING,
+    "no clock gate": {k: v for k, v in handmade.CELLS.items() if k != "clock gate"},
+    "no majority": {k: v for k, v in handmade.CELLS.items() if k != "majority"},
 }
 
 
@@ -31,8 +31,8 @@ LIBRARIES = {
 def mapped(request, tmp_path_factory) -> tuple[Path, Path, Library | None]:
     """(chip, its netlists, library)"""
     folder, cells = tmp_path_factory.mktemp("chip"), LIBRARIES[request.param]
-    files = [] if cells is None else [tiny.library(folder, cells)]
-    chip = tiny.chip(folder / "chip with a space")
+    files = [] if cells is None else [handmade.library(folder, cells)]
+    chip = handmade.chip(folder / "chip with a space")
     run.synthesise(chip, files)
     found = library.load(files, Yosys()) if files else None
     return chip, chip / "synth" / (found.name if found else "generic"), found
@@ -42,7 +42,7 @@ def mapped(request, tmp_path_factory) -> tuple[Path, Path, Library | None]:
 def test_netlist_computes_what_the_verilog_says(mapped, name, tmp_path):
     _, out, found = mapped
     source = tmp_path / "gold.v"
-    source.write_text((tiny.BLOCK if name == "block" else tiny.TILE) + ADDERS)
+    source.write_text((handmade.BLOCK if name == "block" else handmade.TILE) + ADDERS)
     gold = from_verilog(source, name, tmp_path, gold=True)
     gates = from_verilog(out / f"{name}.v", name, tmp_path, found)
     assert differences(gold, gates, found) == 0

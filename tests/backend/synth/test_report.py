@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
+import handmade
 import pytest
-import tiny
 from click.testing import CliRunner
 
 from hc1gen.cli import main
@@ -21,7 +21,7 @@ def synth(*arguments: object):
 def chip(tmp_path_factory):
     """A chip that was synthesised with the tiny library; (folder, report)."""
     folder = tmp_path_factory.mktemp("chip")
-    chip, file = tiny.chip(folder / "chip"), tiny.library(folder)
+    chip, file = handmade.chip(folder / "chip"), handmade.library(folder)
     done = synth(chip, "--liberty", file, "--json")
     assert done.exit_code == 0, done.output
     return chip, json.loads(done.stdout)
@@ -62,14 +62,14 @@ def test_what_was_done_is_not_done_again(chip, tmp_path):
     folder, report = chip
     stamps = {path: path.stat().st_mtime_ns for path in (folder / "synth/jobs").rglob("figures.json")}
     assert len(stamps) == 4
-    again = synth(folder, "--liberty", tiny.library(tmp_path), "--json")
+    again = synth(folder, "--liberty", handmade.library(tmp_path), "--json")
     assert json.loads(again.stdout) == report
     assert {path: path.stat().st_mtime_ns for path in (folder / "synth/jobs").rglob("figures.json")} == stamps
 
 
 def test_slow_modules_are_named(tmp_path):
-    slow = {name: text.replace("0.1, 0.2", "9, 9").replace("0.2, 0.3", "9, 9") for name, text in tiny.CELLS.items()}
-    done = synth(tiny.chip(tmp_path / "chip"), "--liberty", tiny.library(tmp_path, slow))
+    slow = {name: text.replace("0.1, 0.2", "9, 9").replace("0.2, 0.3", "9, 9") for name, text in handmade.CELLS.items()}
+    done = synth(handmade.chip(tmp_path / "chip"), "--liberty", handmade.library(tmp_path, slow))
     assert "note: slower than the 20 ns of the constraints: tile, block\n" in done.stderr
 
 
@@ -77,7 +77,7 @@ def test_compared_with_another_report(chip, tmp_path):
     folder, report = chip
     other = tmp_path / "report.json"
     other.write_text(json.dumps(report | {"area_um2": report["area_um2"] * 2, "cells": report["cells"] - 1}))
-    file = tiny.library(tmp_path)
+    file = handmade.library(tmp_path)
     found = json.loads(synth(folder, "--liberty", file, "--compare", other, "--json").stdout)["compared"]["chip"]
     assert found["area_um2"] == {"before": report["area_um2"] * 2, "now": report["area_um2"], "percent": -50.0}
     assert found["cells"]["now"] - found["cells"]["before"] == 1 and "flip_flops" not in found
@@ -88,7 +88,7 @@ def test_compared_with_another_report(chip, tmp_path):
 
 
 def test_generic_cells_have_transistors(tmp_path):
-    report = json.loads(synth(tiny.chip(tmp_path / "chip"), "--json").stdout)
+    report = json.loads(synth(handmade.chip(tmp_path / "chip"), "--json").stdout)
     tile = report["modules"]["tile"]
     assert report["library"] is None and report["area_um2"] == 0
     assert (tile["full_adders"], tile["half_adders"], tile["flip_flops"]) == (1, 1, 3)
@@ -100,16 +100,16 @@ def test_generic_cells_have_transistors(tmp_path):
 @pytest.mark.parametrize(
     "text, said",
     [
-        (tiny.BLOCK.replace("a * b", "a *"), "block: yosys stopped: block.v:9: ERROR: syntax error"),
+        (handmade.BLOCK.replace("a * b", "a *"), "block: yosys stopped: block.v:9: ERROR: syntax error"),
         ("module block(input clk, output q); unknown_cell u (.a(clk), .q(q)); endmodule", "unknown_cell"),
         ("module block(input clk, input [3:0] a, input [7:0] d, output reg [7:0] q); reg [7:0] m [0:15];"
          " always @(posedge clk) begin m[a] <= d; q <= m[a]; end endmodule", "cells that were not mapped: $mem"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_mapped_is_named_and_nothing_is_written(tmp_path, text, said):
-    chip = tiny.chip(tmp_path / "chip")
+    chip = handmade.chip(tmp_path / "chip")
     (chip / "rtl/blocks/block.v").write_text(text)
-    done = synth(chip, "--liberty", tiny.library(tmp_path))
+    done = synth(chip, "--liberty", handmade.library(tmp_path))
     assert done.exit_code == 1 and said in done.stderr
     assert [path.name for path in (chip / "synth").iterdir()] == ["jobs"]
 
@@ -117,15 +117,15 @@ def test_what_cannot_be_mapped_is_named_and_nothing_is_written(tmp_path, text, s
 def test_what_is_no_chip_is_refused(tmp_path):
     done = synth(tmp_path)
     assert done.exit_code == 2 and "not a baked chip" in done.stderr
-    chip = tiny.chip(tmp_path / "chip")
+    chip = handmade.chip(tmp_path / "chip")
     (chip / "rtl/chip.v").unlink()
     done = synth(chip)
     assert done.exit_code == 2 and "rtl/chip.v: got no file, expected Verilog; bake the chip again" in done.stderr
 
 
 def test_an_interrupt_leaves_no_processes_and_no_half_results(tmp_path):
-    chip = tiny.chip(tmp_path / "chip")
-    slow = tiny.BLOCK.replace("[4:0] a", "[79:0] a").replace("[8:0] z", "[158:0] z")
+    chip = handmade.chip(tmp_path / "chip")
+    slow = handmade.BLOCK.replace("[4:0] a", "[79:0] a").replace("[8:0] z", "[158:0] z")
     (chip / "rtl/blocks/block.v").write_text(slow)
     command = [sys.executable, "-c", "from hc1gen.cli import main; main()", "synth", str(chip)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:

@@ -45,7 +45,7 @@ def read(folder: Path, view: str, tile: Tile, verilog: str) -> Reading | str:
 
 
 def shape(tile: Tile) -> Shape:
-    return Shape(tile.lanes, tile.beats, tile.act_bits)
+    return Shape(tile.lanes, tile.beats, tile.act_bits, tile.drop_bits)
 
 
 def expected(tile: Tile) -> Reading:

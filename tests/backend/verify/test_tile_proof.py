@@ -66,8 +66,11 @@ WRONG = {
         STRUCTURAL, r"hc1gen_fa (u\d+) \((.*?), \.c\(.*?\)",
         lambda m: f"hc1gen_ha {m[1]} ({m[2]}",
     ),
-    "register not halved": (STRUCTURAL, r"r(\d+)\[7:1\]", lambda m: f"r{m[1]}[6:0]"),
-    "first plane keeps the old count": (STRUCTURAL, r"\{(\d+)\{~first\}\}", lambda m: f"{{{m[1]}{{1'b1}}}}"),
+    "register not halved": (STRUCTURAL, r"r(\d+)\[4:1\]", lambda m: f"r{m[1]}[3:0]"),
+    "first plane keeps the old count": (STRUCTURAL, r"first \?", lambda m: "1'b0 ?"),
+    "first plane begins with another number": (
+        STRUCTURAL, r"first \? (\d+'d)(\d+)", lambda m: f"first ? {m[1]}{int(m[2]) ^ 1}",
+    ),
     "sign plane not inverted": (BEHAVIOURAL, r"\{(\d+)\{last\}\}", lambda m: f"{{{m[1]}{{1'b0}}}}"),
     "counts without step": (BEHAVIOURAL, r"if \(step\)", lambda m: "if (step | first)"),
     "reads without read": (BEHAVIOURAL, r"if \(read\)", lambda m: "if (read | step)"),
