@@ -8,29 +8,44 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .tile import Tile, View, constants
+from .tile import Tile, View, bits_of, constants
 
 
 def behavioural(tile: Tile) -> View:
-    """One line per row: half the register plus a count."""
-    largest = tile.largest
-    start, bias = constants(tile, np.zeros_like(largest))
+    """One line for every row: half its register plus a count."""
+    room = np.array([max(int(largest).bit_length(), tile.drop_bits) for largest in tile.largest])
+    start, bias = constants(tile, np.zeros_like(tile.largest), room)
     bits = {
-        row: int(largest[row] + max(largest[row], start[row])).bit_length() + tile.low_bits
-        for row in tile.rows if row is not None and largest[row]
-    }  # fmt: skip
+        slot: max(int(room[row]) for row in rows if row is not None) + 1 + tile.low_bits
+        for slot, rows in tile.slots.items()
+    }
     return View("behavioural", bits, bias, _lines(tile, bits, start))
 
 
 def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
     yield "    // xs ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet one magnitude."
-    yield "    always @(posedge clk) if (step) begin"
-    for row, width in bits.items():
-        yield _row(tile.lane_weights[row], row, width, tile.low_bits, int(start[row]))
-    yield "    end"
+    if tile.parts == 1:
+        yield "    always @(posedge clk) if (step) begin"
+        yield from _part(tile, 0, bits, start)
+        yield "    end"
+    else:
+        yield "    always @(posedge clk) if (step) case (part)"
+        for part in range(tile.parts):
+            label = "default" if part == tile.parts - 1 else f"{bits_of(tile.parts)}'d{part}"
+            yield f"    {label}: begin"
+            yield from _part(tile, part, bits, start)
+            yield "    end"
+        yield "    endcase"
 
 
-def _row(w: np.ndarray, row: int, bits: int, low: int, start: int) -> str:
+def _part(tile: Tile, part: int, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
+    for slot, rows in tile.slots.items():
+        row = rows[part]
+        weights = np.zeros(len(tile.columns), np.int64) if row is None else tile.lane_weights[row]
+        yield _row(weights, slot, bits[slot], tile.low_bits, tile.half if row is None else int(start[row]))
+
+
+def _row(w: np.ndarray, slot: int, bits: int, low: int, start: int) -> str:
     """One row's clock: half the register plus the weighted count; what falls out moves down through `low` bits."""
     top = bits - low  # width of the part that adds
     sign = _mask(w < 0)
@@ -40,8 +55,8 @@ def _row(w: np.ndarray, row: int, bits: int, low: int, start: int) -> str:
         if group.any():
             inputs = f"(xs ^ {sign}) & {_mask(group)}" if (w[group] < 0).any() else f"xs & {_mask(group)}"
             terms.append((f"{top}'d{magnitude} * " if magnitude > 1 else "") + f"{top}'($countones({inputs}))")
-    half = f"first ? {top}'d{start} : {{1'b0, r{row}[{bits - 1}:{low + 1}]}}"
-    return f"        r{row} <= {{({half}) + {' + '.join(terms)}, r{row}[{low}:1]}};"
+    half = f"first ? {top}'d{start} : {{1'b0, r{slot}[{bits - 1}:{low + 1}]}}"
+    return f"        r{slot} <= {{{' + '.join([f'({half})', *terms])}, r{slot}[{low}:1]}};"
 
 
 def _mask(lanes: np.ndarray) -> str:

@@ -3,10 +3,11 @@
 Nothing waits here but mantissas: a vector comes twice, first for its exponent, then to be cut to it.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,13 +83,15 @@ class Cut(wiring.Component):
 class Planes(wiring.Component):
     """Mantissas in beats → bit-planes, least significant first, one per clock, the first 1 clock after the last beat.
 
-    The next vector is taken when the last plane has left; `busy` until then.
+    All of them so often as `rounds` says for `user`, which stands. The next vector is taken when the last plane has
+    left; `busy` until then.
     """
 
-    def __init__(self, count: int, beats: int, bits: int):
-        self.count, self.beats, self.bits = count, beats, bits
+    def __init__(self, count: int, beats: int, bits: int, rounds: Sequence[int] = (1,)):
+        self.count, self.beats, self.bits, self.rounds = count, beats, bits, rounds
         super().__init__(
             {
+                **({"user": In(range(len(rounds)))} if len(rounds) > 1 else {}),
                 "x": In(stream.Signature(lanes(count, bits))),
                 "y": Out(stream.Signature(count * beats)),
                 "busy": Out(1),
@@ -101,6 +104,9 @@ class Planes(wiring.Component):
         taken, given = Signal(), Signal()
         _, full = counter(m, self.beats, taken, "beat_index")
         turn = Signal(self.bits, init=1)  # one bit walks: the plane that is on the output
+        user = self.user if len(self.rounds) > 1 else Const(0, 1)
+        done = Signal(range(max(2, *self.rounds)))  # rounds
+        last_round = done == Array(rounds - 1 for rounds in self.rounds)[user]
         m.d.comb += [
             self.busy.eq(self.y.valid),
             self.x.ready.eq(~self.y.valid),
@@ -113,7 +119,9 @@ class Planes(wiring.Component):
             for b, plane in enumerate(planes):
                 m.d.sync += plane.eq(Cat(plane[self.count :], *(x[b] for x in self.x.payload)))
         with m.If(given):
-            m.d.sync += [self.y.valid.eq(~turn[-1]), turn.eq(turn.rotate_left(1))]
+            m.d.sync += [self.y.valid.eq(~(turn[-1] & last_round)), turn.eq(turn.rotate_left(1))]
+            with m.If(turn[-1]):
+                m.d.sync += done.eq(Mux(last_round, 0, done + 1))
         return m
 
 

@@ -1,6 +1,6 @@
 """Control of a CMVM tile: eight bit-planes in, beats of accumulators out."""
 
-from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,17 +34,19 @@ def _common(factor_bits: int) -> dict[str, ShapeLike]:
 
 
 class Cmvm(wiring.Component):
-    """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats.
+    """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats, so
+    often as `times` says. A tile in several parts takes the planes for each part, which is then read out.
 
-    All of that `times` times. The first beat is valid 2 clocks after the last plane was taken; one beat per clock. The
-    next vector's first plane is taken when the last beat leaves.
+    The first beat is valid 2 clocks after the last plane was taken; one beat per clock. The next planes are taken when
+    the last beat leaves.
     """
 
     def __init__(
         self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int,
-        factor_bits: int = 0, times: int = 1,
+        factor_bits: int = 0, times: int = 1, parts: int = 1,
     ):  # fmt: skip
-        self.beats, self.act_bits, self.factor_bits, self.times = beats, act_bits, factor_bits, times
+        self.beats, self.act_bits, self.factor_bits, self.times, self.parts = beats, act_bits, factor_bits, times, parts
+        self.part_beats = -(-beats // parts)
         output = accumulator_layout(count, acc_bits, scale_bits, factor_bits)
         super().__init__(
             {
@@ -55,7 +57,8 @@ class Cmvm(wiring.Component):
                 "last": Out(1),
                 "plane": Out(columns),
                 "read": Out(1),
-                "beat": Out(range(max(beats, 2))),
+                **({"part": Out(range(parts))} if parts > 1 else {}),
+                "beat": Out(range(max(self.part_beats, 2))),
                 "acc": In(count * acc_bits),
                 "mantissa": In(count * scale_bits),
                 "shift": In(count * SHIFT_BITS),
@@ -66,8 +69,14 @@ class Cmvm(wiring.Component):
         m = Module()
         draining, free = Signal(), Signal()
         plane, last_plane = counter(m, self.act_bits, self.step, "plane_index")
-        beat, last_beat = counter(m, self.beats, self.read, "beat_index")
-        _, last_time = counter(m, self.times, self.read & last_beat, "time_index")
+        beat, ended = Signal.like(self.beat, name="beat_index"), Signal()
+        _, last_time = counter(m, self.times, ended, "time_index")
+        part, last_part = counter(m, self.parts, ended & last_time, "part_index")
+        last_beats = self.beats - (self.parts - 1) * self.part_beats
+        with m.If(self.read):
+            m.d.sync += beat.eq(Mux(ended, 0, beat + 1))
+        if self.parts > 1:
+            m.d.comb += self.part.eq(part)
         out = self.y.payload
         m.d.comb += [
             free.eq(~self.y.valid | self.y.ready),
@@ -77,6 +86,7 @@ class Cmvm(wiring.Component):
             self.last.eq(last_plane),
             self.plane.eq(self.x.payload.plane),
             self.read.eq(draining & free),
+            ended.eq(self.read & (beat == Mux(last_part, last_beats, self.part_beats) - 1)),
             self.beat.eq(beat),
             out.acc.as_value().eq(self.acc),
             out.mantissa.as_value().eq(self.mantissa),
@@ -89,5 +99,5 @@ class Cmvm(wiring.Component):
             if self.factor_bits:
                 m.d.sync += out.factor.eq(self.x.payload.factor)
         with m.If(self.read):
-            m.d.sync += [self.y.valid.eq(1), draining.eq(~(last_beat & last_time))]
+            m.d.sync += [self.y.valid.eq(1), draining.eq(~(ended & last_time))]
         return m

@@ -36,9 +36,8 @@ def matrix(
     cmvm = blocks.place(netlist, f"{kind}_cmvm", f"cmvm_{kind}")
     netlist.stream(planes[0], cmvm, planes[1])
     netlist.stream(cmvm, requant, "y", f"x{source}")
-    nets = {
-        port: netlist.net(cmvm, port) for port in ("step", "first", "last", "read", "beat", "acc", "mantissa", "shift")
-    }
+    ports = ("step", "first", "last", "part", "read", "beat", "acc", "mantissa", "shift")
+    nets = {port: netlist.net(cmvm, port) for port in ports if port in cmvm.widths}
     netlist.text_module(f"{kind}_tile", tile, {"clk": "clk", "x": netlist.net(cmvm, "plane"), **nets})
 
 

@@ -1,5 +1,7 @@
 """RMSNorm: mantissas times gains, put out as bit-planes; 1/sqrt of the sum of squares goes with them as a factor."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -13,15 +15,16 @@ from .types import Lookup, below_leading_one, bit_length, counter, lanes, named,
 class RmsNorm(wiring.Component):
     """`golden.norm.rms_norm` of a vector of `beats` beats that comes twice, as bit-planes.
 
-    It serves `users`, each with gains `gain0`, ... and planes `y0`, ...; user: the one it works for, which stands from
-    a vector's first beat until its last plane. Padding lanes of `x` are 0: they enter the sum of squares. `beat` asks
-    for gains, which answer in the same clock.
+    Its users have gains `gain0`, ... and planes `y0`, ..., all of which leave so often as `rounds` says for each; user:
+    the one it works for, which stands from a vector's first beat until its last plane. Padding lanes of `x` are 0: they
+    enter the sum of squares. `beat` asks for gains, which answer in the same clock.
     From the last beat of the vector's first coming to the first plane: beats + 3 clocks. The exponent and the factor
     hold from 2 clocks later on: before the last plane. The next vector is taken after that.
     """
 
-    def __init__(self, n: Numerics, count: int, beats: int, users: int = 1):
-        self.n, self.count, self.beats, self.users = n, count, beats, users
+    def __init__(self, n: Numerics, count: int, beats: int, rounds: Sequence[int] = (1,)):
+        self.n, self.count, self.beats, self.rounds = n, count, beats, rounds
+        self.users = users = len(rounds)
         self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift, weighted=True)
         planes = plane_layout(count * beats, n.config.rsqrt_bits)
         super().__init__(
@@ -38,9 +41,11 @@ class RmsNorm(wiring.Component):
         m = Module()
         c = self.n.config
         m.submodules.cut = cut = self.cut
-        m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits)
+        m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits, self.rounds)
         wiring.connect(m, wiring.flipped(self.x), cut.x)
         user = self.user if self.users > 1 else Const(0, 1)
+        if self.users > 1:
+            m.d.comb += planes.user.eq(self.user)
         ys = [getattr(self, f"y{i}") for i in range(self.users)]
         gains = Signal(lanes(self.count, c.gain_bits))
         m.d.comb += gains.eq(Array(getattr(self, f"gain{i}") for i in range(self.users))[user])

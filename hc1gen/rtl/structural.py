@@ -3,13 +3,14 @@
 `adders` are the modules that it is made of; a flow maps them onto a library's own cells, one by one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..fabric.build import Fabric, build
+from ..fabric.compress import compress
 from ..fabric.network import Adder, Literal, Network
-from .tile import Tile, View, constants
+from .tile import Tile, View, bits_of, constants
 
 ADDERS = "adders"
 """Name of the file with the adders' modules."""
@@ -35,32 +36,76 @@ def adders() -> Iterator[str]:
 
 
 def structural(tile: Tile) -> View:
-    """Adders in the order of the data, then the rows' registers."""
-    rows = [row for row in tile.rows if row is not None and tile.largest[row]]
-    fabric = build(tile.lane_weights[rows], addend_bits=max(1, tile.drop_bits))
-    offset = np.zeros(len(tile.weights), np.int64)
-    offset[rows] = [row.offset for row in fabric.rows]
-    bits = {row: len(made.bits) + tile.low_bits for row, made in zip(rows, fabric.rows, strict=True)}
-    start, bias = constants(tile, offset)
-    return View("structural", bits, bias, _lines(tile, fabric, bits, start))
+    """Adders in the order of the data, then the slots' registers."""
+    rows = [row for part in range(tile.parts) for slot in tile.slots.values() if (row := slot[part]) is not None]
+    shared = tile.parts > 1
+    fabric = build(tile.lane_weights[rows], addend_bits=0 if shared else max(1, tile.drop_bits))
+    place = {row: i for i, row in enumerate(rows)}
+    offset, room = np.zeros(len(tile.weights), np.int64), np.zeros(len(tile.weights), np.int64)
+    offset[rows] = [made.offset for made in fabric.rows]
+    room[rows] = [len(made.bits) - (not shared) for made in fabric.rows]
+    for slot in tile.slots.values():  # of rows that share a register
+        used = [row for row in slot if row is not None]
+        room[used] = max(*room[used], tile.drop_bits)
+    start, bias = constants(tile, offset, room)
+    bits = {
+        slot: int(max(room[row] for row in rows if row is not None)) + 1 + tile.low_bits
+        for slot, rows in tile.slots.items()
+    }
+    return View("structural", bits, bias, _lines(tile, fabric, place, bits, start))
 
 
-def _lines(tile: Tile, fabric: Fabric, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
-    names = [f"xs[{j}]" for j in range(len(tile.columns))]
+def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
+    """`place`: row → its number in the fabric."""
     low = tile.low_bits
+    names = [f"xs[{j}]" for j in range(len(tile.columns))]
+    halves = {slot: width - low - 1 for slot, width in bits.items()}
     yield "    // hN is half of the part of rN that adds, in the first step a constant."
-    for row, width in bits.items():
-        half = width - low - 1
-        yield f"    wire [{half - 1}:0] h{row} = first ? {half}'d{start[row]} : r{row}[{width - 1}:{low + 1}];"
-        names += [f"h{row}[{i}]" for i in range(half)]
+    for slot, half in halves.items():
+        starts = (tile.half if row is None else start[row] for row in tile.slots[slot])
+        begin = _by_part(tile, [f"{half}'d{each}" for each in starts])
+        yield f"    wire [{half - 1}:0] h{slot} = first ? {begin} : r{slot}[{bits[slot] - 1}:{low + 1}];"
+    if tile.parts == 1:
+        names += [f"h{slot}[{i}]" for slot, half in halves.items() for i in range(half)]
     names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
     yield from instances(fabric.network, names)
     if unread := [names[j] for j in _unread(fabric, len(tile.columns))]:
         yield f"    wire unused = &{{1'b0, {', '.join(unread)}}}; // padding, and columns without a weight"
+    counts = {row: fabric.rows[i].bits for row, i in place.items()}
+    if tile.parts == 1:
+        sums = {slot: number(counts[row], names) for slot, (row,) in tile.slots.items() if row is not None}
+    else:
+        yield "    // cN is the count of rN's row."
+        for slot, half in halves.items():
+            of_parts = (() if row is None else counts[row] for row in tile.slots[slot])
+            words = [f"{{{number((*each, *[None] * (half - len(each))), names)}}}" for each in of_parts]
+            yield f"    wire [{half - 1}:0] c{slot} = {_by_part(tile, words)};"
+        network, totals = _accumulate(halves)
+        names = [f"{word}{slot}[{i}]" for slot, half in halves.items() for word in "ch" for i in range(half)]
+        names += [f"m{net}" for net in range(len(names), len(network.arrival))]
+        yield from instances(network, names)
+        sums = {slot: number(bits_, names) for slot, bits_ in zip(halves, totals, strict=True)}
     yield "    always @(posedge clk) if (step) begin"
-    for (row, _), made in zip(bits.items(), fabric.rows, strict=True):
-        yield f"        r{row} <= {{{number(made.bits, names)}, r{row}[{low}:1]}};"
+    for slot, total in sums.items():
+        yield f"        r{slot} <= {{{total}, r{slot}[{low}:1]}};"
     yield "    end"
+
+
+def _by_part(tile: Tile, words: Sequence[str]) -> str:
+    """The word for a part."""
+    choices = [f"part == {bits_of(tile.parts)}'d{p} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
+    return f"({''.join(choices)}{words[-1]})" if choices else words[-1]
+
+
+def _accumulate(halves: Mapping[int, int]) -> tuple[Network, list[list[Literal | None]]]:
+    """Adders of a count and half a register, both of so many bits, for every slot; and their sums."""
+    network = Network(2 * sum(halves.values()))
+    totals, first = [], 0
+    for half in halves.values():
+        columns = [[2 * (first + i), 2 * (first + half + i)] for i in range(half)]
+        totals.append(compress(network, columns, half + 1)[0])
+        first += 2 * half
+    return network, totals
 
 
 def _unread(fabric: Fabric, columns: int) -> list[int]:
@@ -86,11 +131,11 @@ def _adder(adder: Adder, names: list[str]) -> Iterator[str]:
     outputs = {"s": adder.s, "co": adder.co} if adder.s is not None else {"co": adder.co}
     kind = "ha" if len(adder.inputs) == 2 else "fa" if adder.s is not None else "maj"
     first = next(net for net in outputs.values() if net is not None)
-    nets = {port: f"unused_{first}" if net is None else names[net] for port, net in outputs.items()}
+    nets = {port: f"unused_{names[first]}" if net is None else names[net] for port, net in outputs.items()}
     inputs = {port: _literal(i, names) for port, i in zip("abc", adder.inputs, strict=False)}
     ports = ", ".join(f".{port}({net})" for port, net in (inputs | nets).items())
     yield f"    wire {', '.join(nets.values())};"
-    yield f"    hc1gen_{kind} u{first} ({ports});"
+    yield f"    hc1gen_{kind} u{names[first]} ({ports});"
 
 
 def _literal(literal: Literal, names: list[str]) -> str:

@@ -29,7 +29,8 @@ class Tile:
 
     owner: whose tile it is, the first part of its name; kind: qkv, out, gate_up, down or head. matrices: the stacked
     ones, rows counted through; shift: int64 [R] right shift of each row after its mantissa. drop_bits: lowest bits of a
-    product that are rounded away, at most `act_bits - 2`.
+    product that are rounded away, at most `act_bits - 2`. parts: a vector passes so often, each time for another part
+    of the rows, all in the same registers; a part is `part_beats` beats of rows, the last one may have fewer.
     """
 
     owner: str
@@ -41,6 +42,7 @@ class Tile:
     lanes: int
     act_bits: int
     drop_bits: int
+    parts: int = 1
 
     @property
     def name(self) -> str:
@@ -50,6 +52,27 @@ class Tile:
     @property
     def beats(self) -> int:
         return len(self.rows) // self.lanes
+
+    @property
+    def part_beats(self) -> int:
+        return -(-self.beats // self.parts)
+
+    @cached_property
+    def slots(self) -> dict[int, tuple[int | None, ...]]:
+        """Places of a part that have a register → the row that it is for in each part.
+
+        None: a part has no row there, or one without weights; then the register counts nothing.
+        """
+        size = self.part_beats * self.lanes
+        places = self.rows + [None] * (size * self.parts - len(self.rows))
+        kept = [row if row is not None and self.largest[row] else None for row in places]
+        slots = {slot: tuple(kept[slot::size]) for slot in range(size)}
+        return {slot: rows for slot, rows in slots.items() if any(row is not None for row in rows)}
+
+    @property
+    def half(self) -> int:
+        """What rounds the bits that are dropped: a row that counts nothing begins with it, and has no bias."""
+        return 1 << self.drop_bits >> 1
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -94,10 +117,10 @@ class Tile:
 
 @dataclass(frozen=True)
 class View:
-    """One way to write a tile: `used` rows have registers, `r<row>` of `bits[row]` bits, that `lines` describe.
+    """One way to write a tile: every slot has a register, `r<slot>` of `bits[slot]` bits, that `lines` describe.
 
-    A register holds, after the planes of x, the row's product with x, rounded, less its bias; what a row without
-    weights holds is 0. `xs` is the plane, inverted in the last step.
+    A register holds, after the planes of x, its row's product with x, rounded, less the row's bias. `xs` is the plane,
+    inverted in the last step.
     """
 
     name: str
@@ -109,9 +132,10 @@ class View:
 def module(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:
     """Lines of a tile. Ports, all for the rising edge of `clk`:
 
-    step: take plane `x` ([columns], bit j is column lane j), least significant plane with `first`, sign plane with
-    `last`; read: put beat `beat` of rows on acc ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and
-    shift ([lanes * 8], signed), valid from the next clock on until the next read.
+    part, if there are several: which rows count and are read. step: take plane `x` ([columns], bit j is column lane j),
+    least significant plane with `first`, sign plane with `last`; read: put beat `beat` of the part's rows on acc
+    ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and shift ([lanes * 8], signed), valid from the next
+    clock on until the next read.
     """
     if np.abs(tile.shift).max() >= 1 << (SHIFT_BITS - 1):
         raise InputError(tile.name, f"a row needs a shift of {np.abs(tile.shift).max()}: its scale is out of any range")
@@ -120,35 +144,40 @@ def module(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[s
     yield f"module {tile.name} ("
     yield "    input wire clk,"
     yield "    input wire step, input wire first, input wire last,"
+    if tile.parts > 1:
+        yield f"    input wire [{bits_of(tile.parts) - 1}:0] part,"
     yield f"    input wire [{count - 1}:0] x,"
     yield "    input wire read,"
-    yield f"    input wire [{_beat_bits(tile) - 1}:0] beat,"
+    yield f"    input wire [{bits_of(tile.part_beats) - 1}:0] beat,"
     yield f"    output reg [{tile.lanes * acc_bits - 1}:0] acc,"
     yield f"    output reg [{tile.lanes * scale_bits - 1}:0] mantissa,"
     yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
     yield ");"
     yield f"    wire [{count - 1}:0] xs = x ^ {{{count}{{last}}}};"
-    for row, bits in view.bits.items():
-        yield f"    reg [{bits - 1}:0] r{row};"
+    for slot, bits in view.bits.items():
+        yield f"    reg [{bits - 1}:0] r{slot};"
     yield from view.lines
     yield from _read_port(tile, view, acc_bits, scale_bits)
     yield "endmodule"
 
 
-def constants(tile: Tile, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a row begins with, in units of the first plane, and its bias: int64 [R] each; every count has `offset` [R]
-    too much.
+def constants(tile: Tile, offset: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a row begins with, in units of the first plane, and its bias: int64 [R] each. Every count has `offset` [R]
+    too much; there is room for `bits` [R] bits to begin with, at least `drop_bits`.
 
     The planes of x count `w * x + negative`, and the last one, inverted, `largest - (w * x + negative)`. So with
-    `drop_bits` dropped, `(start + counted) >> drop_bits` is `(w * x + half) >> drop_bits` less the bias.
+    `drop_bits` dropped, `(start + counted) >> drop_bits` is `(w * x + half) >> drop_bits` less the bias. A row begins
+    with as much as it has room for: that leaves zeros at the lower end of the bias.
     """
-    top, unit = 1 << (tile.act_bits - 1), 1 << tile.drop_bits
-    missing = tile.negative - top * tile.largest - (2 * top - 1) * offset + unit // 2
-    return missing % unit, missing // unit
+    top = 1 << (tile.act_bits - 1)
+    missing = tile.negative - top * tile.largest - (2 * top - 1) * offset + tile.half
+    start = missing % (1 << bits)
+    return start, (missing - start) >> tile.drop_bits
 
 
-def _beat_bits(tile: Tile) -> int:
-    return max(1, (tile.beats - 1).bit_length())
+def bits_of(count: int) -> int:
+    """Bits of a number below `count`, at least one."""
+    return max(1, (count - 1).bit_length())
 
 
 def _header(tile: Tile, view: View) -> Iterator[str]:
@@ -159,8 +188,12 @@ def _header(tile: Tile, view: View) -> Iterator[str]:
         yield f"// rows {first}..{first + len(m.weights) - 1}: {m.name}"
         first += len(m.weights)
     yield f"// {tile.weights.size} weights, {zeros} of them zero."
-    yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. A row's"
-    yield "// register rN halves and adds a count; bits that fall out move down in it. The sign plane comes inverted."
+    lanes = tile.lanes
+    yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. Register"
+    yield f"// rN, read in beat N / {lanes} on lane N % {lanes}, halves and adds its row's count; bits that fall"
+    yield "// out move down in it. The sign plane comes inverted."
+    if tile.parts > 1:
+        yield f"// The vector passes {tile.parts} times, each time for another part of the rows in the same registers."
 
 
 def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[str]:
@@ -168,18 +201,26 @@ def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterat
     fields = {"held": acc_bits, "bias": acc_bits, "its_mantissa": scale_bits, "its_shift": SHIFT_BITS}
     for name, bits in fields.items():
         yield f"    reg [{tile.lanes * bits - 1}:0] {name};"
+    beat_bits = bits_of(tile.part_beats)
     yield "    always @* case (beat)"
-    for b in range(tile.beats):
-        rows = tile.rows[b * tile.lanes : (b + 1) * tile.lanes][::-1]
-        held = ", ".join(_fit(row, view.bits, acc_bits) for row in rows)
-        constants = {
+    for beat in range(tile.part_beats):
+        slots = range((beat + 1) * tile.lanes - 1, beat * tile.lanes - 1, -1)
+        held = ", ".join(_fit(slot, view.bits, acc_bits) for slot in slots)
+        label = "default" if beat == tile.part_beats - 1 else f"{beat_bits}'d{beat}"
+        yield f"        {label}: held = {{{held}}};"
+    yield "    endcase"
+    yield f"    always @* case ({'{part, beat}' if tile.parts > 1 else 'beat'})"
+    for index in range(tile.beats):
+        rows = tile.rows[index * tile.lanes : (index + 1) * tile.lanes][::-1]
+        values = {
             "bias": _constants(view.bias, rows, acc_bits),
             "its_mantissa": _constants(tile.mantissa, rows, scale_bits),
             "its_shift": _constants(tile.shift, rows, SHIFT_BITS),
         }
-        label = "default" if b == tile.beats - 1 else f"{_beat_bits(tile)}'d{b}"
-        assigned = " ".join(f"{name} = {{{values}}};" for name, values in constants.items())
-        yield f"        {label}: begin held = {{{held}}}; {assigned} end"
+        part, beat = divmod(index, tile.part_beats)
+        wanted = f"{{{bits_of(tile.parts)}'d{part}, {beat_bits}'d{beat}}}" if tile.parts > 1 else f"{beat_bits}'d{beat}"
+        label = "default" if index == tile.beats - 1 else wanted
+        yield f"        {label}: begin {' '.join(f'{name} = {{{value}}};' for name, value in values.items())} end"
     yield "    endcase"
     yield "    always @(posedge clk) if (read) begin"
     for lane in range(tile.lanes):
@@ -189,13 +230,13 @@ def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterat
     yield "    end"
 
 
-def _fit(row: int | None, bits: dict[int, int], wanted: int) -> str:
-    """A row's register in `wanted` bits: more are 0, less are enough (the sum with the bias is exact modulo 2^n)."""
-    if row is None or row not in bits:
+def _fit(slot: int, bits: dict[int, int], wanted: int) -> str:
+    """A register in `wanted` bits: more are 0, less are enough (the sum with the bias is exact modulo 2^n)."""
+    if slot not in bits:
         return f"{wanted}'d0"
-    if bits[row] >= wanted:
-        return f"r{row}" if bits[row] == wanted else f"r{row}[{wanted - 1}:0]"
-    return f"{wanted - bits[row]}'d0, r{row}"
+    if bits[slot] >= wanted:
+        return f"r{slot}" if bits[slot] == wanted else f"r{slot}[{wanted - 1}:0]"
+    return f"{wanted - bits[slot]}'d0, r{slot}"
 
 
 def _constants(values: np.ndarray, rows: Order, bits: int) -> str:

@@ -28,6 +28,8 @@ from .types import EPOCH_BITS, lanes, tag
 
 NORMED = ("qkv", "gate_up", "head")
 """Kinds of tiles behind a norm, whose vectors have a factor."""
+PARTS = {"gate_up": 2, "head": 2}
+"""Kinds of tiles with so many rows that registers for a part of them, and planes that come again, are worth it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Kind:
     beats: int
     lanes: int
     acc_bits: int
+    parts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ class Transformer:
         kinds: dict[str, Kind] = {}
         for tile in self.tiles():
             widest = max(tile.acc_bits, kinds[tile.kind].acc_bits if tile.kind in kinds else 0)
-            kinds[tile.kind] = Kind(len(tile.columns), tile.beats, tile.lanes, widest)
+            kinds[tile.kind] = Kind(len(tile.columns), tile.beats, tile.lanes, widest, tile.parts)
         return kinds
 
     @cached_property
@@ -73,8 +76,8 @@ class Transformer:
         kinds: dict[str, wiring.Component] = {
             "embedding": Embedding(plan, embedding_scale_bits(self.model)),
             "residual": Residual(plan),
-            "rms_norm_layer": RmsNorm(n, plan.lanes, beats, users=2),
-            "rms_norm_head": RmsNorm(n, plan.lanes, beats),
+            "rms_norm_layer": RmsNorm(n, plan.lanes, beats, (self._rounds("qkv"), self._rounds("gate_up"))),
+            "rms_norm_head": RmsNorm(n, plan.lanes, beats, (self._rounds("head"),)),
             "quantize_context": context,
             "quantize_hidden": hidden,
             "rope": Rope(plan),
@@ -87,10 +90,11 @@ class Transformer:
             kinds["twice_context"] = Twice(plan.lanes, n.context_bits, contexts)
         for name, kind in self.kinds.items():
             factor_bits = c.rsqrt_bits if name in NORMED else 0
-            times = 2 if name == "gate_up" else 1
+            times = 2 if name == "gate_up" and kind.parts == 1 else 1
             kinds[f"cmvm_{name}"] = Cmvm(
-                kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, factor_bits, times
-            )
+                kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, factor_bits, times,
+                kind.parts,
+            )  # fmt: skip
         kinds["requant_layer"] = Requant(
             self._source("qkv", 0, n.norm_exponents),
             self._source("out", 1, context.exponents),
@@ -100,6 +104,11 @@ class Transformer:
         )
         kinds["requant_head"] = Requant(self._source("head", 0, n.norm_exponents), drop_bits=c.drop_bits)
         return Blocks(plan.prefix, kinds)
+
+    def _rounds(self, name: str) -> int:
+        """How often a tile wants its planes: for each part; the hidden vector, behind gate and up, is wanted twice."""
+        parts = self.kinds[name].parts
+        return 2 * parts if name == "gate_up" and parts > 1 else parts
 
     def _source(self, name: str, sink: int, exponents: range) -> Source:
         """What a kind of tile is to its requantiser, its results' sink and the exponents of its vectors given."""
@@ -165,8 +174,9 @@ class Transformer:
         self, owner: str, kind: str, matrices: tuple[Matrix, ...], shift: np.ndarray, rows: Order, columns: Order,
         lanes: int,
     ) -> Tile:  # fmt: skip
-        c = self.plan.n.config
-        return Tile(owner, kind, matrices, shift, rows, columns, lanes, c.act_bits, c.drop_bits)
+        c, beats = self.plan.n.config, len(rows) // lanes
+        parts = min(PARTS.get(kind, 1), beats)
+        return Tile(owner, kind, matrices, shift, rows, columns, lanes, c.act_bits, c.drop_bits, parts)
 
     def _layer_tiles(self, index: int) -> Iterator[Tile]:
         """The four tiles of a layer."""

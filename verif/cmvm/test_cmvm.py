@@ -53,6 +53,14 @@ def permuted_stack() -> Case:
     return tile, np.concatenate([one_hot(13, (8, -128)), random_vectors(40, 13)])
 
 
+def parts(rows: int, lanes: int, count: int) -> Case:
+    """A tile in several parts; rows without weights in some of them."""
+    weights = random_weights(rows, 9)
+    weights[1::3] = 0
+    tile = make_tile(weights, lanes=lanes, parts=count)
+    return tile, np.concatenate([one_hot(9, (8, -128)), random_vectors(20, 9), steepest(weights[:2], 8)])
+
+
 def thin(rows: int, columns: int, lanes: int) -> Case:
     weights = np.resize(np.array([-4, 3, 1, 0, -2, 2, -3]), (rows, columns))
     vectors = np.concatenate([one_hot(columns, (4, -4)), random_vectors(10, columns)])
@@ -73,6 +81,8 @@ def test_products_under_all_stalls(tmp_path):
         "wide_beat": thin(1, 9, 3),
         "column": thin(7, 1, 2),
         "one": thin(1, 1, 1),
+        "halves": parts(11, 2, 2),
+        "thirds": parts(5, 1, 3),
         "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
     }
     check_tiles(cases, tmp_path, STALL_PATTERNS)

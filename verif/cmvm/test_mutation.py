@@ -45,7 +45,7 @@ def weight_of_other_sign(text: str) -> str:
 
 def start_value(text: str) -> str:
     """Row 0 starts with one too much."""
-    return text.replace("first ? 5'd2", "first ? 5'd3", 1)
+    return text.replace("first ? 5'd10", "first ? 5'd11", 1)
 
 
 def start_ignored(text: str) -> str:
@@ -65,7 +65,7 @@ def sign_plane_of_one_row_added(text: str) -> str:
 
 def bias_off_by_one(text: str) -> str:
     """Row 0's."""
-    return text.replace("10'd865", "10'd866", 1)
+    return text.replace("10'd864", "10'd865", 1)
 
 
 def mantissa(text: str) -> str:

@@ -25,7 +25,7 @@ VIEWS: dict[str, Callable[[Tile], View]] = {"behavioural": behavioural, "structu
 
 def make_tile(
     *weights: np.ndarray, lanes: int, rows: Order | None = None, columns: Order | None = None, act_bits: int = 8,
-    drop_bits: int = 3,
+    drop_bits: int = 3, parts: int = 1,
 ) -> Tile:  # fmt: skip
     """A tile of these integer matrices stacked, scales and shifts random; orders default to the natural ones."""
     rng = np.random.default_rng(sum(w.size for w in weights))
@@ -40,7 +40,7 @@ def make_tile(
     rows = list(range(count)) if rows is None else rows
     rows = rows + [None] * (-len(rows) % lanes)
     columns = list(range(width)) if columns is None else columns
-    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits, drop_bits)
+    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits, drop_bits, parts)
 
 
 class Unit(wiring.Component):
@@ -57,7 +57,9 @@ class Unit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         t = self.tile
-        m.submodules.control = c = Cmvm(len(t.columns), t.beats, t.lanes, t.acc_bits, SCALE_BITS, t.act_bits)
+        m.submodules.control = c = Cmvm(
+            len(t.columns), t.beats, t.lanes, t.acc_bits, SCALE_BITS, t.act_bits, parts=t.parts
+        )  # fmt: skip
         names = [f"{t.name}_{i}" for i in range(self.variants)] or [t.name]
         outputs = [self._tile(m, name, c) for name in names]
         for port in ("acc", "mantissa", "shift"):
@@ -69,9 +71,10 @@ class Unit(wiring.Component):
 
     def _tile(self, m: Module, name: str, c: Cmvm) -> dict[str, Signal]:
         found = {port: Signal.like(getattr(c, port), name=f"{name}_{port}") for port in ("acc", "mantissa", "shift")}
+        part = {"i_part": c.part} if self.tile.parts > 1 else {}
         m.submodules[name] = Instance(
-            name, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane, i_read=c.read,
-            i_beat=c.beat, o_acc=found["acc"], o_mantissa=found["mantissa"], o_shift=found["shift"],
+            name, **part, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane,
+            i_read=c.read, i_beat=c.beat, o_acc=found["acc"], o_mantissa=found["mantissa"], o_shift=found["shift"],
         )  # fmt: skip
         return found
 
@@ -86,7 +89,7 @@ def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[in
     words = []
     for x, exponent in zip(vectors, exponents, strict=True):
         slots = np.array([rng.integers(-128, 128) if c is None else x[c] for c in tile.columns])
-        for b in range(tile.act_bits):
+        for b in [*range(tile.act_bits)] * tile.parts:
             plane = pack(slots >> b & 1, 1)
             words.append(plane | pack([exponent], EXPONENT_BITS) << len(slots))
     return words

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from amaranth.hdl import Cat, Instance, Module
+from amaranth.hdl import Array, Cat, Instance, Module, Mux, Signal
 from amaranth.lib import wiring
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
@@ -15,7 +15,6 @@ from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.gain import gain_module
 from hc1gen.rtl.norm import RmsNorm
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.types import counter
 
 
 class Norm(wiring.Component):
@@ -24,10 +23,10 @@ class Norm(wiring.Component):
     With several users, vectors are theirs in turn.
     """
 
-    def __init__(self, plan: Plan, tables: list[str]):
+    def __init__(self, plan: Plan, tables: list[str], rounds: tuple[int, ...]):
         beats = len(plan.residual) // plan.lanes
-        self.tables, self.block = tables, RmsNorm(plan.n, plan.lanes, beats, len(tables))
-        self.act_bits = plan.n.config.act_bits
+        self.tables, self.block = tables, RmsNorm(plan.n, plan.lanes, beats, rounds)
+        self.planes = [plan.n.config.act_bits * r for r in rounds]
         members = self.block.signature.members
         super().__init__({name: member for name, member in members.items() if name[0] in "xy"})
 
@@ -39,9 +38,14 @@ class Norm(wiring.Component):
         wiring.connect(m, wiring.flipped(self.x), b.x)
         ys = [(getattr(self, f"y{i}"), getattr(b, f"y{i}")) for i in range(len(self.tables))]
         given = Cat(y.valid & y.ready for y, _ in ys).any()
-        _, last = counter(m, self.act_bits, given, "plane_index")
+        plane, user = Signal(range(max(self.planes))), Signal(range(max(len(ys), 2)))
+        last = plane == Array(count - 1 for count in self.planes)[user]
+        with m.If(given):
+            m.d.sync += plane.eq(Mux(last, 0, plane + 1))
+        with m.If(given & last):
+            m.d.sync += user.eq(Mux(user == len(ys) - 1, 0, user + 1))
         if len(ys) > 1:
-            m.d.comb += b.user.eq(counter(m, len(ys), given & last, "user")[0])
+            m.d.comb += b.user.eq(user)
         for y, made in ys:
             m.d.comb += [y.valid.eq(made.valid), made.ready.eq(y.ready), y.p.plane.eq(made.p.plane)]
             with m.If(last):
@@ -72,7 +76,8 @@ def vectors(plan: Plan) -> np.ndarray:
     return np.clip(np.round(np.concatenate([special, powers, random])), -top, top - 1).astype(np.int64)
 
 
-def run(name: str, plan: Plan, folder: Path, users: int = 1) -> tuple[Run, list[Path]]:
+def run(name: str, plan: Plan, folder: Path, rounds: tuple[int, ...]) -> tuple[Run, list[Path]]:
+    users = len(rounds)
     tables = [folder / f"gains_{name}{user}.sv" for user in range(users)]
     all_gains = [gains(plan, seed) for seed in range(1, users + 1)]
     bits = plan.n.config.gain_bits
@@ -84,20 +89,20 @@ def run(name: str, plan: Plan, folder: Path, users: int = 1) -> tuple[Run, list[
         mantissas, exponent, factor = rms_norm(x[None], all_gains[turn % users], plan.n)
         sent += [pack(beat, plan.n.residual_bits) for _ in range(2) for beat in beats(x, plan.residual, plan.lanes)]
         slots = np.array([0 if i is None else mantissas[0, i] for i in plan.residual])
-        planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)]
+        planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)] * rounds[turn % users]
         planes[-1] |= (pack([exponent[0]], EXPONENT_BITS) | int(factor[0]) << EXPONENT_BITS) << len(slots)
         found[f"y{turn % users}"] += planes
-    return Run(Norm(plan, [table.stem for table in tables]), {"x": sent}, found), tables
+    return Run(Norm(plan, [table.stem for table in tables], rounds), {"x": sent}, found), tables
 
 
 def test_norm(tmp_path):
     plans = {
-        "model": (make_plan(16, 64, 2, residual_bits=16), 2),
-        "odd": (make_plan(5, 12, 2, residual_bits=13), 1),
-        "one_lane": (make_plan(1, 7, 2, residual_bits=20), 3),
-        "one_beat": (make_plan(6, 6, 2, residual_bits=9), 2),
-        "one_element": (make_plan(1, 1, 2, residual_bits=13), 1),
+        "model": (make_plan(16, 64, 2, residual_bits=16), (1, 2)),
+        "odd": (make_plan(5, 12, 2, residual_bits=13), (1,)),
+        "one_lane": (make_plan(1, 7, 2, residual_bits=20), (3, 1, 2)),
+        "one_beat": (make_plan(6, 6, 2, residual_bits=9), (1, 1)),
+        "one_element": (make_plan(1, 1, 2, residual_bits=13), (2,)),
     }
-    pairs = {name: run(name, plan, tmp_path, users) for name, (plan, users) in plans.items()}
+    pairs = {name: run(name, plan, tmp_path, rounds) for name, (plan, rounds) in plans.items()}
     runs = {name: pair[0] for name, pair in pairs.items()}
     check_together("norm", runs, STALL_PATTERNS, [table for pair in pairs.values() for table in pair[1]])

@@ -61,24 +61,38 @@ def _told(index: int, columns: int, act_bits: int) -> str:
 
 def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """acc, mantissa and shift, each int64 [patterns, places]."""
+    beats = [
+        range(first, min(first + shape.part_beats, shape.beats)) for first in range(0, shape.beats, shape.part_beats)
+    ]
+    parts = [_part(circuit, shape, part, len(each), vectors) for part, each in enumerate(beats)]
+    acc, mantissa, shift = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
+    return acc, mantissa, shift
+
+
+def _part(
+    circuit: Circuit, shape: Shape, part: int, beats: int, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """The answers of a part of the rows, read out in so many beats."""
     count = len(vectors)
     simulator = Simulator(circuit, count)
     simulator.scramble(random.Random(SEED))
     simulator.set_all("read", 0)
     simulator.set_all("beat", 0)
     simulator.set_all("step", 1)
+    for chosen, number in shape.chosen(part=part).items():
+        simulator.set_all(chosen, number)
     for plane in range(shape.act_bits):
         simulator.set_all("first", plane == 0)
         simulator.set_all("last", plane == shape.act_bits - 1)
         ones = np.packbits((vectors >> plane & 1).astype(np.uint8), axis=0, bitorder="little")
         simulator.set("x", [int.from_bytes(ones[:, column].tobytes(), "little") for column in range(vectors.shape[1])])
         simulator.tick()
-    simulator.spread(shape.beats)  # from here on, all beats at once
+    simulator.spread(beats)  # from here on, all beats at once
     simulator.set_all("step", 0)
     simulator.set_all("read", 1)
     block = (1 << count) - 1
     for_bit = [
-        sum(block << (beat * count) for beat in range(shape.beats) if beat >> i & 1)
+        sum(block << (beat * count) for beat in range(beats) if beat >> i & 1)
         for i in range(len(circuit.inputs["beat"]))
     ]
     simulator.set("beat", for_bit)
@@ -86,8 +100,8 @@ def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.nd
     simulator.settle()
 
     def port(name: str) -> np.ndarray:
-        lanes = numbers(simulator.output(name), count * shape.beats, shape.lanes)
-        return lanes.reshape(shape.beats, count, shape.lanes).transpose(1, 0, 2).reshape(count, -1)
+        lanes = numbers(simulator.output(name), count * beats, shape.lanes)
+        return lanes.reshape(beats, count, shape.lanes).transpose(1, 0, 2).reshape(count, -1)
 
     widths = {name: len(circuit.outputs[name]) // shape.lanes for name in ("acc", "shift")}
     return signed(port("acc"), widths["acc"]), port("mantissa"), signed(port("shift"), widths["shift"])

@@ -28,7 +28,8 @@ class TilePart:
 
     def job(self, source: Source) -> TileJob:
         """How it is read."""
-        return TileJob(source, Shape(self.tile.lanes, self.tile.beats, self.tile.act_bits, self.tile.drop_bits))
+        t = self.tile
+        return TileJob(source, Shape(t.lanes, t.beats, t.act_bits, t.drop_bits, t.parts))
 
     def tensors(self, reading: Result) -> list[Tensor]:
         """What was read, in the order of the checkpoint."""

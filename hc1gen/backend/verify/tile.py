@@ -21,6 +21,17 @@ class Shape:
     beats: int
     act_bits: int
     drop_bits: int
+    parts: int
+
+    @property
+    def part_beats(self) -> int:
+        """Beats of a part; the last one may have fewer."""
+        return -(-self.beats // self.parts)
+
+    def chosen(self, beat: int | None = None, part: int = 0) -> dict[str, int]:
+        """Numbers on the ports that choose rows: of a part, or of the part with a beat."""
+        place = {} if beat is None else {"beat": beat % self.part_beats}
+        return place | ({"part": part if beat is None else beat // self.part_beats} if self.parts > 1 else {})
 
     def rounded(self, products: np.ndarray) -> np.ndarray:
         """Products without their lowest bits, rounded half up."""
@@ -66,7 +77,8 @@ class TileProof:
             raise Unreadable(f"{circuit.name}: no port {', '.join(missing)}")
         self.circuit, self.shape = circuit, shape
         self._column = {net: i for i, net in enumerate(circuit.inputs["x"])}
-        self._rows: dict[tuple[Net, ...], Row] = {}
+        self._rows: dict[tuple[int, tuple[Net, ...]], Row] = {}
+        self._cases: dict[int, dict[str, View]] = {}
 
     def read(self) -> Reading:
         """Everything, place by place."""
@@ -75,7 +87,8 @@ class TileProof:
         mantissa, shift, faults = np.zeros(places, np.int64), np.zeros(places, np.int64), {}
         held = self._view(read=0)
         for beat in range(self.shape.beats):
-            view = self._view(read=1, beat=beat)
+            view = self._view(read=1, **self.shape.chosen(beat))
+            part = beat // self.shape.part_beats
             for lane in range(self.shape.lanes):
                 place = beat * self.shape.lanes + lane
                 try:
@@ -83,15 +96,15 @@ class TileProof:
                         self._check_held(held, [n for port in PORTS[-3:] for n in self._lane(port, lane)])
                     mantissa[place] = view.constant(self._next(self._lane("mantissa", lane)))
                     shift[place] = _signed(view.constant(bits := self._next(self._lane("shift", lane))), len(bits))
-                    row, constant = self._read_out(view, lane)
+                    row, constant = self._read_out(view, lane, part)
                     weights[place] = row.weights
                     self._check_product(row, constant, len(self._lane("acc", lane)))
                 except Unreadable as fault:
                     faults[place] = str(fault)
         return Reading(weights, mantissa, shift, faults)
 
-    def _read_out(self, view: View, lane: int) -> tuple[Row, int]:
-        """The row that comes out at one place, and the constant that is added to it."""
+    def _read_out(self, view: View, lane: int, part: int) -> tuple[Row, int]:
+        """The row of a part that comes out at one place, and the constant that is added to it."""
         bits = self._lane("acc", lane)
         form = view.form(self._next(bits))
         modulus = 1 << len(bits)
@@ -99,7 +112,8 @@ class TileProof:
         register = [places.pop(1 << i) for i in range(len(bits)) if 1 << i in places]
         if places or len(register) != len(set(register)):
             raise Unreadable("what is read out is not one register and a constant")
-        return self._row(tuple(self._whole(register) if len(register) == len(bits) else register)), form.constant
+        whole = self._whole(register, part) if len(register) == len(bits) else register
+        return self._row(tuple(whole), part), form.constant
 
     def _check_product(self, row: Row, constant: int, width: int) -> None:
         """What comes out of a row and a constant, modulo two to the width, is the rounded product.
@@ -114,18 +128,18 @@ class TileProof:
         if step * int(np.abs(row.weights).sum()) >= modulus // 2:
             raise Unreadable(f"{width} bits do not hold its largest result")
 
-    def _row(self, register: tuple[Net, ...]) -> Row:
-        """What a row's register counts, least significant bit first; none: a place that is always 0."""
+    def _row(self, register: tuple[Net, ...], part: int) -> Row:
+        """What a row's register counts in a part, least significant bit first; none: a place that is always 0."""
         if not register:
             return Row(np.zeros(len(self._column), np.int64), 1 << self.shape.drop_bits >> 1, 0, 0)
-        if register not in self._rows:
-            self._rows[register] = self._counted(register)
-        return self._rows[register]
+        if (part, register) not in self._rows:
+            self._rows[part, register] = self._counted(register, self._views(part))
+        return self._rows[part, register]
 
-    def _whole(self, register: list[Net]) -> list[Net]:
+    def _whole(self, register: list[Net], part: int) -> list[Net]:
         """A register of which only the lower bits are read out, with the bits that are shifted into them."""
         while True:
-            coefficients = self._views["middle"].form(self._next(register)).coefficients
+            coefficients = self._views(part)["middle"].form(self._next(register)).coefficients
             upper = [
                 net for net, coefficient in coefficients.items()
                 if net in self._following and net not in register
@@ -135,14 +149,14 @@ class TileProof:
                 return register
             register = [*register, *upper]
 
-    def _counted(self, register: tuple[Net, ...]) -> Row:
-        self._check_held(self._views["held"], register)
+    def _counted(self, register: tuple[Net, ...], views: Mapping[str, View]) -> Row:
+        self._check_held(views["held"], register)
         half = {net: 1 << i for i, net in enumerate(register[1:])}
-        weights, plain = self._count("middle", register, half)
-        begun, at_first = self._count("first", register, None)
-        inverted_weights, inverted = self._count("last", register, half)
+        weights, plain = self._count(views["middle"], register, half)
+        begun, at_first = self._count(views["first"], register, None)
+        inverted_weights, inverted = self._count(views["last"], register, half)
         start = at_first - plain
-        if (begun != weights).any() or not 0 <= start < 1 << self.shape.drop_bits:
+        if (begun != weights).any() or start < 0:
             raise Unreadable("the first plane counts otherwise than the next")
         if (inverted_weights != -weights).any():
             raise Unreadable("the sign plane is not counted inverted")
@@ -152,12 +166,14 @@ class TileProof:
         self._check_range(int(max(highest)), start, len(register))
         return Row(weights, start, plain, inverted)
 
-    def _count(self, case: str, register: tuple[Net, ...], kept: Mapping[Net, int] | None) -> tuple[np.ndarray, int]:
+    def _count(
+        self, view: View, register: tuple[Net, ...], kept: Mapping[Net, int] | None
+    ) -> tuple[np.ndarray, int]:  # fmt: skip
         """Weights and constant of what a step adds above the low bits of a register.
 
         kept: what it must keep of its old value: bit → weight. None: nothing, but below what is added.
         """
-        form = self._views[case].form(self._next(register))
+        form = view.form(self._next(register))
         modulus, step = 1 << len(register), self._step
         own = {net: form.coefficients.pop(net, 0) % modulus for net in register}
         if kept is None and sum(own.values()) >= step:
@@ -193,14 +209,17 @@ class TileProof:
         if view.literals(self._next(bits)) != [2 * net for net in bits]:
             raise Unreadable("a register does not hold its value")
 
-    @cached_property
-    def _views(self) -> dict[str, View]:
-        return {
-            "held": self._view(step=0),
-            "first": self._view(step=1, first=1, last=0),
-            "middle": self._view(step=1, first=0, last=0),
-            "last": self._view(step=1, first=0, last=1),
-        }
+    def _views(self, part: int) -> Mapping[str, View]:
+        """The circuit in what can happen to a row's register."""
+        if part not in self._cases:
+            chosen = self.shape.chosen(part=part)
+            self._cases[part] = {
+                "held": self._view(step=0),
+                "first": self._view(step=1, first=1, last=0, **chosen),
+                "middle": self._view(step=1, first=0, last=0, **chosen),
+                "last": self._view(step=1, first=0, last=1, **chosen),
+            }
+        return self._cases[part]
 
     def _view(self, **ports: int) -> View:
         """The circuit with input ports at these numbers."""

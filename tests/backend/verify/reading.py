@@ -15,13 +15,14 @@ from hc1gen.rtl.tile import Tile, module
 VIEWS = {BEHAVIOURAL: behavioural, STRUCTURAL: structural}
 
 
-def random_tile(rows: int, columns: int, lanes: int, seed: int = 0) -> Tile:
+def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int = 1) -> Tile:
     """Weights of all values, a row of zeros, orders shuffled, rows and columns padded."""
     rng = np.random.default_rng(seed)
     weights = np.clip(np.round(rng.normal(size=(rows, columns)) * 1.5), -4, 3)
     weights[rows // 2] = 0
     order = [int(i) for i in rng.permutation(rows)]
-    return make_tile(weights, lanes=lanes, rows=order, columns=[*map(int, rng.permutation(columns)), None])
+    columns_ = [*map(int, rng.permutation(columns)), None]
+    return make_tile(weights, lanes=lanes, rows=order, columns=columns_, parts=parts)
 
 
 def text(tile: Tile, view: str) -> str:
@@ -45,7 +46,7 @@ def read(folder: Path, view: str, tile: Tile, verilog: str) -> Reading | str:
 
 
 def shape(tile: Tile) -> Shape:
-    return Shape(tile.lanes, tile.beats, tile.act_bits, tile.drop_bits)
+    return Shape(tile.lanes, tile.beats, tile.act_bits, tile.drop_bits, tile.parts)
 
 
 def expected(tile: Tile) -> Reading:

@@ -27,9 +27,9 @@ VIEWS = (BEHAVIOURAL, STRUCTURAL)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("rows, columns, lanes", [(7, 9, 3), (24, 30, 5), (1, 1, 1)])
-def test_reads_what_was_written(tmp_path, view, rows, columns, lanes):
-    tile = random_tile(rows, columns, lanes)
+@pytest.mark.parametrize("rows, columns, lanes, parts", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (1, 1, 1, 1)])
+def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, parts):
+    tile = random_tile(rows, columns, lanes, parts=parts)
     assert same(read(tmp_path, view, tile, text(tile, view)), expected(tile))
 
 
@@ -51,7 +51,7 @@ def test_a_changed_weight_is_named(tmp_path, view):
 @pytest.mark.parametrize("seed", range(12))
 def test_any_flipped_constant_is_noticed(tmp_path, seed):
     """Masks, factors, biases, mantissas, shifts, beats; a sign that is flipped changes a weight, see above."""
-    rng, tile = random.Random(seed), random_tile(6, 8, 2)
+    rng, tile = random.Random(seed), random_tile(6, 8, 2, parts=1 + seed // 2 % 2)
     view = VIEWS[seed % 2]
     verilog = text(tile, view)
     at = rng.choice(digits(verilog))
@@ -63,7 +63,7 @@ WRONG = {
     "inverted literal": (STRUCTURAL, r"\.a\((~?)(n\d+|xs\[\d+\])\)", lambda m: f".a({'' if m[1] else '~'}{m[2]})"),
     "other input": (STRUCTURAL, r"\.b\((~?)xs\[\d+\]\)", lambda m: f".b({m[1]}first)"),
     "half instead of full adder": (
-        STRUCTURAL, r"hc1gen_fa (u\d+) \((.*?), \.c\(.*?\)",
+        STRUCTURAL, r"hc1gen_fa (u\w+) \((.*?), \.c\(.*?\)",
         lambda m: f"hc1gen_ha {m[1]} ({m[2]}",
     ),
     "register not halved": (STRUCTURAL, r"r(\d+)\[4:1\]", lambda m: f"r{m[1]}[3:0]"),
