@@ -6,33 +6,37 @@ from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.attention import latency
 from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.sampler import Sampler
+from hc1gen.rtl.transformer import PARTS
 
 
-def quantiser_to_result(columns: int, rows: int, act_bits: int, norm: bool) -> int:
+def quantiser_to_result(columns: int, rows: int, act_bits: int, norm: bool, parts: int = 1) -> int:
     """Clocks from the last of `columns` beats into a quantiser (or a norm) to the last of `rows` beats behind it.
 
     The last beat of the vector's first coming. RmsNorm: beats + 3 clocks to the first plane, BlockFloat: beats + 2.
-    Then one plane a clock; CMVM: 2 clocks to the first beat of rows, one beat a clock; Requant: 2.
+    Then one plane a clock, for every part of the rows; CMVM: 2 clocks to the first beat of rows, one beat a clock;
+    Requant: 2.
     """
     first_plane = columns + (3 if norm else 2)
-    return first_plane + (act_bits - 1) + 2 + (rows - 1) + 2
+    return first_plane + (parts * act_bits - 1) + 2 + (rows - 1) + 2
 
 
 def layer_clocks(plan: Plan, position: int) -> int:
-    """From the last beat of the residual stream into a layer to the last beat out of it. Rope, SwiGLU: 2 clocks,
-    the skip connection: 1."""
+    """From the last beat of the residual stream into a layer to the last beat out of it. Rope, SwiGLU: 2 clocks, the
+    skip connection of attention: 1. The hidden vector comes twice, its planes too if gate and up have parts."""
     bits, pairs = plan.n.config.act_bits, plan.pair_lanes // 2
     residual = len(plan.residual) // plan.lanes
     qkv = (len(plan.keys) + len(plan.values) + len(plan.queries)) // plan.pair_lanes
     gate_up, hidden = len(plan.gate_up) // plan.pair_lanes, len(plan.hidden) // pairs
     contexts = len(plan.contexts) // plan.lanes
+    parts = min(PARTS["gate_up"], gate_up)
+    again = parts * bits if parts > 1 else 0
     attention = (
         quantiser_to_result(residual, qkv, bits, True) + 2 + latency(plan, position)
         + quantiser_to_result(contexts, residual, bits, False) + 1
     )  # fmt: skip
     mlp = (
-        quantiser_to_result(residual, gate_up, bits, True) + 2
-        + quantiser_to_result(hidden, residual, bits, False) + 1
+        quantiser_to_result(residual, gate_up, bits, True, parts) + 2
+        + again + quantiser_to_result(hidden, residual, bits, False)
     )  # fmt: skip
     return attention + mlp
 
@@ -41,7 +45,7 @@ def logits_clocks(plan: Plan, position: int) -> int:
     """From a token's issue to its last beat of logits, where nothing stalls: embedding 2 clocks and its beats, every
     layer, the head."""
     residual, vocabulary = len(plan.residual) // plan.lanes, len(plan.vocabulary) // plan.lanes
-    head = quantiser_to_result(residual, vocabulary, plan.n.config.act_bits, True)
+    head = quantiser_to_result(residual, vocabulary, plan.n.config.act_bits, True, min(PARTS["head"], vocabulary))
     return 2 + residual - 1 + plan.n.model.layers * layer_clocks(plan, position) + head
 
 

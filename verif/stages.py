@@ -6,6 +6,7 @@ its last beat out.
 """
 
 import json
+import math
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -21,35 +22,34 @@ from rich.console import Console
 from rich.table import Table
 
 POSITION = 64
-FIRST, LAST = 0, -1
+FIRST, HALF, LAST = 0.0, 0.5, 1.0
+"""How much of a stream's transfers: none but the first, half of them, all."""
 LAYER = [
     ("residual in", "target.embedding_y", LAST),
-    ("norm", "target.layer0.qkv_norm_y", FIRST),
-    ("QKV planes", "target.layer0.qkv_norm_y", LAST),
+    ("norm", "target.layer0.norm_y0", FIRST),
+    ("QKV planes", "target.layer0.norm_y0", LAST),
     ("QKV CMVM", "target.layer0.qkv_cmvm_y", LAST),
-    ("QKV requantise", "target.layer0.attention_requant_y0", LAST),
+    ("QKV requantise", "target.layer0.requant_y0", LAST),
     ("RoPE", "target.layer0.rope_y", LAST),
     ("attention", "target.layer0.attention_y", LAST),
     ("context exponent", "target.layer0.out_quantize_y", FIRST),
     ("context planes", "target.layer0.out_quantize_y", LAST),
     ("out CMVM", "target.layer0.out_cmvm_y", LAST),
-    ("out requantise", "target.layer0.attention_requant_y1", LAST),
-    ("attention residual add", "target.layer0.attention_residual_y", LAST),
-    ("MLP norm", "target.layer0.gate_up_norm_y", FIRST),
-    ("gate/up planes", "target.layer0.gate_up_norm_y", LAST),
+    ("out requantise", "target.layer0.requant_y1", HALF),
+    ("MLP norm", "target.layer0.norm_y1", FIRST),
+    ("gate/up planes", "target.layer0.norm_y1", LAST),
     ("gate/up CMVM", "target.layer0.gate_up_cmvm_y", LAST),
-    ("gate/up requantise", "target.layer0.mlp_requant_y0", LAST),
+    ("gate/up requantise", "target.layer0.requant_y2", LAST),
     ("SwiGLU", "target.layer0.swiglu_y", LAST),
     ("hidden exponent", "target.layer0.down_quantize_y", FIRST),
     ("hidden planes", "target.layer0.down_quantize_y", LAST),
     ("down CMVM", "target.layer0.down_cmvm_y", LAST),
-    ("down requantise", "target.layer0.mlp_requant_y1", LAST),
-    ("MLP residual add", "target.layer0_y", LAST),
+    ("down requantise and add", "target.layer0_y", LAST),
 ]
 """Stages of a layer: name, the stream that the stage puts out, and which of its transfers ends the stage."""
 HEAD = [
-    ("final norm", "target.head_norm_y", FIRST),
-    ("head planes", "target.head_norm_y", LAST),
+    ("final norm", "target.head_norm_y0", FIRST),
+    ("head planes", "target.head_norm_y0", LAST),
     ("head CMVM", "target.head_cmvm_y", LAST),
     ("head requantise", "target.logits", LAST),
 ]
@@ -89,15 +89,16 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
     return _stages(chain, transfers)
 
 
-def _stages(chain: list[tuple[str, str, str, int]], transfers: dict[str, list[int]]) -> list[Stage]:
+def _stages(chain: list[tuple[str, str, str, float]], transfers: dict[str, list[int]]) -> list[Stage]:
     """Clocks from one stage's end to the next one's; the first beat into layer 0 ends the embedding."""
     issue = transfers["issue"][0]
     end = transfers["target.embedding_y"][0]
     stages = [Stage("embedding", "embedding", end - issue, 0, end - issue, 1)]
     for part, name, stream, edge in chain:
         cycles = transfers[stream]
-        stages.append(Stage(part, name, cycles[edge] - end, cycles[0] - issue, cycles[-1] - issue, len(cycles)))
-        end = cycles[edge]
+        ends = cycles[max(math.ceil(edge * len(cycles)), 1) - 1]
+        stages.append(Stage(part, name, ends - end, cycles[0] - issue, cycles[-1] - issue, len(cycles)))
+        end = ends
     return stages
 
 

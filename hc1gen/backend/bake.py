@@ -303,6 +303,7 @@ def _tile_entry(tile: Tile) -> dict[str, Any]:
         "module": tile.name,
         "tensors": [m.name for m in tile.matrices],
         "rows": lanes_of(tile.rows),
+        "part_rows": tile.part_beats * tile.lanes,
         "columns": lanes_of(tile.columns),
         "weights": int(tile.weights.size),
         "zero_weights": int((tile.weights == 0).sum()),

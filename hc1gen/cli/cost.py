@@ -40,7 +40,7 @@ def kind_costs(transformer: Transformer) -> list[KindCost]:
         cost.weights += int(tile.weights.size)
         cost.zero_weights += int(np.count_nonzero(tile.weights == 0))
         cost.full_adders += tile.full_adders
-        cost.accumulator_flip_flops += cost.rows * transformer.kinds[tile.kind].acc_bits
+        cost.accumulator_flip_flops += len(tile.slots) * transformer.kinds[tile.kind].acc_bits
     return list(costs.values())
 
 

@@ -28,7 +28,7 @@ from .types import EPOCH_BITS, lanes, tag
 
 NORMED = ("qkv", "gate_up", "head")
 """Kinds of tiles behind a norm, whose vectors have a factor."""
-PARTS = {"gate_up": 2, "head": 2}
+PARTS = {"qkv": 2, "gate_up": 2, "head": 2}
 """Kinds of tiles with so many rows that registers for a part of them, and planes that come again, are worth it."""
 
 

@@ -136,8 +136,8 @@ def check_pipelining(checker: ClocksChecker, watchers: list[Watcher]) -> None:
 
     Watchers: of the embedding, of every layer, of the logits.
     """
-    inside = tokens_inside(watchers[0], watchers[-2])
-    assert inside >= 2, f"no more than {inside} token inside"
+    inside, layers = tokens_inside(watchers[0], watchers[-2]), len(watchers) - 2
+    assert inside >= layers, f"no more than {inside} tokens inside {layers} layers"
     tokens, alone = len(CASE.conversations[0]["prompt"]), min(checker.later)
     together = checker.first[0]
     cocotb.log.warning("%d tokens inside; %d tokens: %d clocks, alone %d", inside, tokens, together, alone)

@@ -78,7 +78,7 @@ MUTATIONS: dict[str, tuple[str, Edit]] = {
     "scale_of_row": ("tiles/layer0_down.sv", other_constant(r"(shift <= \{(?:\S+, )*)(8'd\d+)(\})", 1)),
     "lanes_of_tile": ("tiles/layer0_gate_up.sv", swapped(r"(acc <= \{)(r\d+), (r\d+)(,)")),
     "lanes_between_blocks": ("layer0.v", lanes_of_net_swapped("x__payload", "rope_y__payload", 10)),
-    "register": ("blocks/requant_attention.v", register_dropped("product0")),
+    "register": ("blocks/requant_layer.v", register_dropped("product0")),
     "gain": ("tiles/layer0_mlp_gain.sv", other_constant(r"(gain = \{)(8'd\d+)(,)", 8)),
     "embedding": ("tiles/embedding_rom.sv", other_constant(r"(7'd9: begin [^\n]*row = )(\d+'h\w+)(;)", 4)),
     "cache_address": ("memories/kv_cache.v", bit_stuck(r"(words\[)(write_addr)(\])", 2)),

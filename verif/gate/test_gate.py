@@ -37,7 +37,11 @@ def check_tile(chip: Mapped, tile: Tile, sources: list[Path]) -> None:
     """One-hot vectors of every size, vectors that reach the bounds of the sums, random ones."""
     rng = np.random.default_rng(1)
     width = tile.weights.shape[1]
-    vectors = [one_hot(width, (1, -1, 127, -128)), steepest(tile.weights[:4], 8), rng.integers(-128, 128, (20, width))]
+    vectors = [
+        one_hot(width, (8, -8, 1, 127, -128)),
+        steepest(tile.weights[:4], 8),
+        rng.integers(-128, 128, (20, width)),
+    ]
     run = Run(Unit(tile), *words_of(tile, np.concatenate(vectors)))
     check_together(f"gate_{tile.name}", {tile.name: run}, ["both"], sources)
 
@@ -72,7 +76,7 @@ def test_chip(chip):
 
 def test_broken_chip_fails(chip, tmp_path):
     """A cell of the block that all rows of a tile go through."""
-    netlist = chip.netlists / "requant_down.v"
+    netlist = chip.netlists / "requant_layer.v"
     sources = [broken(netlist, tmp_path, 1) if path == netlist else path for path in chip.sources]
     with pytest.raises(AssertionError, match="got"):
         check_chip(chip, plain(chip)[:1], patterns=["none"], sources=sources)

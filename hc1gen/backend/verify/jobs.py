@@ -17,6 +17,8 @@ from .tile import Reading, Shape, TileProof
 MAPPED, BEHAVIOURAL, STRUCTURAL = "mapped", "behavioural", "structural"
 COUNTS = ("alumacc", "opt_clean")
 """Passes after which a count is one cell instead of a tree of additions in words of 32 bits."""
+ROMS = ("memory_collect", "memory_map")
+"""Passes after which a table is multiplexers."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TileJob:
 
     def run(self) -> Reading:
         """Proved where adders stand, driven where they are gone."""
-        passes = COUNTS if self.source.view == BEHAVIOURAL else ()
+        passes = {MAPPED: (), STRUCTURAL: ROMS, BEHAVIOURAL: (*ROMS, *COUNTS)}[self.source.view]
         circuit = self.source.circuit(*passes)
         return drive_tile(circuit, self.shape) if self.source.view == MAPPED else TileProof(circuit, self.shape).read()
 
@@ -69,7 +71,7 @@ class TableJob:
 
     def run(self) -> dict[str, np.ndarray]:
         """Every entry there is."""
-        passes = () if self.source.view == MAPPED else ("memory_collect", "memory_map")
+        passes = () if self.source.view == MAPPED else ROMS
         return read_table(self.source.circuit(*passes), self.address, self.size, dict(self.lanes))
 
 

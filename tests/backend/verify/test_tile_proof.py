@@ -27,7 +27,9 @@ VIEWS = (BEHAVIOURAL, STRUCTURAL)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("rows, columns, lanes, parts", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (1, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "rows, columns, lanes, parts", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (30, 20, 1, 2), (1, 1, 1, 1)]
+)
 def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, parts):
     tile = random_tile(rows, columns, lanes, parts=parts)
     assert same(read(tmp_path, view, tile, text(tile, view)), expected(tile))
