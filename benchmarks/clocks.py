@@ -28,10 +28,10 @@ def layer_clocks(plan: Plan, position: int) -> int:
     qkv = (len(plan.keys) + len(plan.values) + len(plan.queries)) // plan.pair_lanes
     gate_up, hidden = len(plan.gate_up) // plan.pair_lanes, len(plan.hidden) // pairs
     contexts = len(plan.contexts) // plan.lanes
-    parts = min(PARTS["gate_up"], gate_up)
+    qkv_parts, parts = min(PARTS["qkv"], qkv), min(PARTS["gate_up"], gate_up)
     again = parts * bits if parts > 1 else 0
     attention = (
-        quantiser_to_result(residual, qkv, bits, True) + 2 + latency(plan, position)
+        quantiser_to_result(residual, qkv, bits, True, qkv_parts) + 2 + latency(plan, position)
         + quantiser_to_result(contexts, residual, bits, False) + 1
     )  # fmt: skip
     mlp = (

@@ -41,11 +41,6 @@ def other_constant(pattern: str, flip: int) -> Edit:
     return replace(pattern, make)
 
 
-def swapped(pattern: str) -> Edit:
-    """Exchange two parts of a concatenation, groups 2 and 3 of the pattern."""
-    return replace(pattern, lambda m, wrong: f"{m[1]}({wrong} ? {m[3]} : {m[2]}), ({wrong} ? {m[2]} : {m[3]}){m[4]}")
-
-
 def bit_stuck(pattern: str, bit: int) -> Edit:
     """Bit `bit` of a net, the second group of the pattern, is always 0."""
     return replace(pattern, lambda m, wrong: f"{m[1]}{m[2]} & ~($bits({m[2]})'({wrong}) << {bit}){m[3]}")
@@ -74,9 +69,15 @@ def register_dropped(name: str) -> Edit:
 
 MUTATIONS: dict[str, tuple[str, Edit]] = {
     "weight": ("tiles/layer0_qkv.sv", other_constant(r"(countones\([^\n]*?& )(\d+'h\w+)(\))", 2)),
-    "sign_of_weight": ("tiles/head.sv", other_constant(r"(\(x \^ )(\d+'h\w+)(\) &)", 1)),
-    "scale_of_row": ("tiles/layer0_down.sv", other_constant(r"(shift <= \{(?:\S+, )*)(8'd\d+)(\})", 1)),
-    "lanes_of_tile": ("tiles/layer0_gate_up.sv", swapped(r"(acc <= \{)(r\d+), (r\d+)(,)")),
+    "sign_of_weight": ("tiles/head.sv", other_constant(r"(\(xs \^ )(\d+'h\w+)(\) &)", 1)),
+    "scale_of_row": ("tiles/layer0_down.sv", other_constant(r"(its_shift = \{)(8'd\d+)([,}])", 1)),
+    "lane_of_tile": (
+        "tiles/layer0_gate_up.sv",
+        replace(
+            r"(acc\[0 \+: (\d+)\] <= )(held\[0 \+: \d+\])",
+            lambda m, wrong: f"{m[1]}({wrong} ? held[{m[2]} +: {m[2]}] : {m[3]})",
+        ),
+    ),
     "lanes_between_blocks": ("layer0.v", lanes_of_net_swapped("x__payload", "rope_y__payload", 10)),
     "register": ("blocks/requant_layer.v", register_dropped("product0")),
     "gain": ("tiles/layer0_mlp_gain.sv", other_constant(r"(gain = \{)(8'd\d+)(,)", 8)),
