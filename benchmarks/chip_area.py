@@ -13,9 +13,11 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 
 # isort: split
 import click
+from speed import hc1gen
 
 from hc1gen.backend.bake import MANIFEST
 from hc1gen.backend.synth.run import synthesise
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 
@@ -101,13 +103,16 @@ def _mm2(module: Fields) -> float:
 
 
 @click.command("chip_area")
-@click.argument("design", type=PATH)
+@click.argument("design", type=PATH, required=False)
 @click.option("--library", "names", type=click.Choice(list(LIBRARIES)), multiple=True, help="Only this; repeatable.")
 @json_option
-def main(design: Path, names: tuple[str, ...], output: Output) -> None:
-    """Map the chip in DESIGN to cells of sky130 and ASAP7, and report its area."""
+def main(design: Path | None, names: tuple[str, ...], output: Output) -> None:
+    """Map the chip in DESIGN, by default the embedded model, to cells of sky130 and ASAP7, and report its area."""
     if not PDK.is_dir():
         raise click.UsageError("no cell libraries: ../shared/pdk is absent")
+    if design is None:
+        design = ROOT / "build" / "benchmarks" / EMBEDDED.name
+        hc1gen("bake", EMBEDDED, "--fabric", "structural", "-o", design)
     fields = measure(design, list(names) or ["sky130", "asap7"])
     show(output, tables(fields))
     output.result(fields)

@@ -25,8 +25,9 @@ from hc1gen.cli.output import Output
 from hc1gen.errors import InputError, problem
 from hc1gen.fabric.build import build
 from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.structural import instances, number
+from hc1gen.quant.quantized import Matrix, quantize
+from hc1gen.rtl.structural import instances, number, structural
+from hc1gen.rtl.tile import Tile, module
 
 PDK = ROOT.parent / "shared" / "pdk"
 WORK = ROOT / "build" / "fabric"
@@ -42,6 +43,7 @@ REQUIRED = {
 }  # fmt: skip
 """(at most, aim) in µm² per weight."""
 SOLVER_SECONDS, TIMES_PARALLEL = 120, 15
+TILE_LANES = 8
 NEVER = 1 << 30
 
 
@@ -136,6 +138,18 @@ def da4ml(name: str, weights: np.ndarray) -> Iterator[str]:
     yield "endmodule"
 
 
+def tile(name: str, weights: np.ndarray, parts: int) -> Iterator[str]:
+    """A whole tile: the fabric, accumulators, read-out and its constants."""
+    config, count = NumericConfig(), len(weights)
+    mantissa = np.random.default_rng(1).integers(1 << config.scale_bits - 1, 1 << config.scale_bits, count)
+    matrix = Matrix(name, weights.astype(np.int8), np.ones(count), mantissa, np.zeros(count))
+    made = Tile(
+        "", name, (matrix,), np.full(count, config.act_bits), list(range(count)), list(range(weights.shape[1])),
+        TILE_LANES, config.act_bits, config.drop_bits, parts,
+    )  # fmt: skip
+    yield from module(made, structural(made), made.acc_bits, config.scale_bits)
+
+
 Form = Callable[[str, np.ndarray], Iterator[str]]
 FORMS: dict[str, Form] = {
     "hc1gen": shared,
@@ -145,6 +159,10 @@ FORMS: dict[str, Form] = {
     "counted, left to yosys": counted,
     "da4ml, one-bit inputs": da4ml,
     "w * x in parallel": parallel,
+}
+TILES: dict[str, Form] = {
+    "in one part": lambda name, w: tile(name, w, 1),
+    "in two parts": lambda name, w: tile(name, w, 2),
 }
 
 
@@ -175,7 +193,7 @@ class Bench:
         """One matrix in one form."""
         name = re.sub(r"\W+", "_", f"m_{case}_{form}").lower()
         start = time.thread_time()
-        lines = list(FORMS[form](name, weights))
+        lines = list((FORMS | TILES)[form](name, weights))
         seconds = time.thread_time() - start
         source = self.work / f"{name}{'.sv' if form.startswith('counted') else '.v'}"
         source.write_text("\n".join(lines) + "\n")
@@ -184,14 +202,14 @@ class Bench:
 
 
 def _figures(f: Figures, weights: int) -> Fields:
-    names = ("cells", "full_adders", "half_adders", "logic_depth", "delay_ps", "area_um2")
+    names = ("cells", "full_adders", "half_adders", "flip_flops", "logic_depth", "delay_ps", "area_um2", "register_um2")
     return {name: getattr(f, name) for name in names} | {"area_per_weight_um2": f.area_um2 / weights}
 
 
 def cases(quick: bool) -> list[tuple[str, str, np.ndarray]]:
     """(case, form, weights), the longest first."""
     small = gaussian(GAUSSIAN["64x64"])
-    found = [("64x64", form, small) for form in reversed(FORMS)]
+    found = [("64x64", form, small) for form in reversed(FORMS)] + [("64x64 tile", form, small) for form in TILES]
     for name in () if quick else ("576x576", "64x512"):
         forms = ("hc1gen", "plain tree") if name == "576x576" else ("hc1gen", "plain tree", "da4ml, one-bit inputs")
         found += [(name, form, gaussian(GAUSSIAN[name])) for form in forms]
@@ -206,7 +224,8 @@ def summed(measured: list[Fields]) -> Fields:
     for library in LIBRARIES:
         own = [each[library] for each in measured]
         total[library] = {
-            name: sum(f[name] for f in own) for name in ("cells", "full_adders", "half_adders", "area_um2")
+            name: sum(f[name] for f in own)
+            for name in ("cells", "full_adders", "half_adders", "area_um2", "register_um2")
         }
         total[library] |= {name: max(f[name] for f in own) for name in ("logic_depth", "delay_ps")}
         total[library]["area_per_weight_um2"] = total[library]["area_um2"] / weights
@@ -215,7 +234,7 @@ def summed(measured: list[Fields]) -> Fields:
 
 def tables(fields: Fields) -> list[Table]:
     """Area of every form, and what is required."""
-    measured = fields["measured"]
+    measured = [m for m in fields["measured"] if not m["case"].endswith("tile")]
     rows = [
         [
             m["case"], m["form"], m["sky130"]["full_adders"] / m["weights"],
@@ -247,8 +266,23 @@ def tables(fields: Fields) -> list[Table]:
     return [
         Table("Combinational fabric after mapping", columns, rows, note),
         Table("What it must reach", ("matrix", "library", "µm² per weight", "required", "aim"), required),
+        Table("Whole tiles: with accumulators, read-out and constants", *_tiles(fields["measured"])),
         Table("Ratios, 64x64, ASAP7", ("against", "times as large", "required"), _ratios(measured)),
     ]
+
+
+def _tiles(measured: list[Fields]) -> tuple[tuple[str, ...], list[list[object]]]:
+    """Columns and rows: area per weight of a whole tile, and its registers' share of it."""
+    rows = [
+        [
+            m["case"], m["form"], m["sky130"]["flip_flops"],
+            *(m[library]["area_per_weight_um2"] for library in LIBRARIES),
+            *(m[library]["register_um2"] / m["weights"] for library in LIBRARIES),
+        ]
+        for m in measured if m["case"].endswith("tile")
+    ]  # fmt: skip
+    return ("tile", "rows", "flip-flops", "ASAP7, µm² per weight", "sky130, µm² per weight",
+            "registers, ASAP7", "registers, sky130"), rows  # fmt: skip
 
 
 def _ratios(measured: list[Fields]) -> list[list[object]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from common import Fields, Table, script, show
 
 # isort: split
+import chip_area
 import click
+import fabric
 import fpga
 import lanes
 import large
@@ -25,11 +27,11 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 MODULES = {
     "numeric": numeric, "sampling": sampling, "large": large, "speed": speed, "speculation": speculation,
-    "lanes": lanes, "fpga": fpga,
+    "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
 }  # fmt: skip
 QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""
-FULL = {"numeric": ["--write"], "sampling": [], "large": [], "speed": [], "speculation": [], "lanes": [], "fpga": []}
+FULL = {name: [] for name in MODULES} | {"numeric": ["--write"]}
 ON_DESIGN = ("speed", "speculation")
 """Benchmarks that simulate a baked chip."""
 
