@@ -46,11 +46,11 @@ def make_tile(
 class Unit(wiring.Component):
     """`Cmvm` and the tile it drives, or the one of `variants` tiles (`tile_0`, `tile_1`, ...) that `select` names."""
 
-    def __init__(self, tile: Tile, variants: int = 0):
-        self.tile, self.variants = tile, variants
+    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS):
+        self.tile, self.variants, self.scale_bits = tile, variants, scale_bits
         ports = {
             "x": In(stream.Signature(plane_layout(len(tile.columns)))),
-            "y": Out(stream.Signature(accumulator_layout(tile.lanes, tile.acc_bits, SCALE_BITS))),
+            "y": Out(stream.Signature(accumulator_layout(tile.lanes, tile.acc_bits, scale_bits))),
         }
         super().__init__(ports | ({"select": In(range(variants))} if variants else {}))
 
@@ -58,7 +58,7 @@ class Unit(wiring.Component):
         m = Module()
         t = self.tile
         m.submodules.control = c = Cmvm(
-            len(t.columns), t.beats, t.lanes, t.acc_bits, SCALE_BITS, t.act_bits, parts=t.parts
+            len(t.columns), t.beats, t.lanes, t.acc_bits, self.scale_bits, t.act_bits, parts=t.parts
         )  # fmt: skip
         names = [f"{t.name}_{i}" for i in range(self.variants)] or [t.name]
         outputs = [self._tile(m, name, c) for name in names]
@@ -95,7 +95,7 @@ def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[in
     return words
 
 
-def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
+def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int], scale_bits: int) -> list[int]:
     """The words that must come out: the golden product, rounded, row by row, with each row's scale."""
     found = []
     for y, exponent in zip(round_shift(matmul(vectors, tile.weights.T), tile.drop_bits), exponents, strict=True):
@@ -103,7 +103,7 @@ def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> l
             beat = tile.rows[first : first + tile.lanes]
             fields = [
                 ([0 if r is None else y[r] for r in beat], tile.acc_bits),
-                ([0 if r is None else tile.mantissa[r] for r in beat], SCALE_BITS),
+                ([0 if r is None else tile.mantissa[r] for r in beat], scale_bits),
                 ([0 if r is None else tile.shift[r] for r in beat], SHIFT_BITS),
                 ([exponent], EXPONENT_BITS),
             ]
@@ -115,10 +115,10 @@ def accumulators(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> l
     return found
 
 
-def words_of(tile: Tile, vectors: np.ndarray) -> tuple[Words, Words]:
+def words_of(tile: Tile, vectors: np.ndarray, scale_bits: int = SCALE_BITS) -> tuple[Words, Words]:
     """What goes into the tile's `Unit`, and what it must make of it."""
     exponents = np.random.default_rng(2).integers(-128, 128, len(vectors))
-    return {"x": planes(tile, vectors, exponents)}, {"y": accumulators(tile, vectors, exponents)}
+    return {"x": planes(tile, vectors, exponents)}, {"y": accumulators(tile, vectors, exponents, scale_bits)}
 
 
 def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:

@@ -42,7 +42,8 @@ def check_tile(chip: Mapped, tile: Tile, sources: list[Path]) -> None:
         steepest(tile.weights[:4], 8),
         rng.integers(-128, 128, (20, width)),
     ]
-    run = Run(Unit(tile), *words_of(tile, np.concatenate(vectors)))
+    scale_bits = chip.plan.n.config.scale_bits
+    run = Run(Unit(tile, scale_bits=scale_bits), *words_of(tile, np.concatenate(vectors), scale_bits))
     check_together(f"gate_{tile.name}", {tile.name: run}, ["both"], sources)
 
 
@@ -71,7 +72,9 @@ def test_layer(chip):
 
 def test_chip(chip):
     """Every vector of every layer, the answers, every reason to end."""
-    check_chip(chip, plain(chip), patterns=["none", "both"], interrupts=[(1, 0), (3, 2)])
+    talks = plain(chip)
+    prompt = len(talks[0].prompt)
+    check_chip(chip, talks, patterns=["none", "both"], interrupts=[(1, 0), (3, 0), (prompt, 2)])
 
 
 def test_broken_chip_fails(chip, tmp_path):
