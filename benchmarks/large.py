@@ -20,8 +20,9 @@ from hc1gen.cli.output import Output
 from hc1gen.frontend.model import LayerWeights, ModelConfig, ModelIR, expected_shapes, layer_tensor
 from hc1gen.quant.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.rtl.behavioural import behavioural
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.tile import tile_module
+from hc1gen.rtl.tile import module
 from hc1gen.rtl.transformer import Transformer
 
 SHAPE = ModelConfig(
@@ -67,7 +68,7 @@ def write_tiles(model: QuantizedModel, folder: Path) -> Fields:
     sizes, weights = [], 0
     for tile in transformer.tiles():
         path = folder / f"{tile.name}.sv"
-        lines = tile_module(tile, transformer.kinds[tile.kind].acc_bits, model.config.scale_bits)
+        lines = module(tile, behavioural(tile), transformer.kinds[tile.kind].acc_bits, model.config.scale_bits)
         with path.open("w") as file:
             file.writelines(f"{line}\n" for line in lines)
         sizes.append(path.stat().st_size)
