@@ -29,7 +29,7 @@ def layer_clocks(plan: Plan, position: int) -> int:
     gate_up, hidden = len(plan.gate_up) // plan.pair_lanes, len(plan.hidden) // pairs
     contexts = len(plan.contexts) // plan.lanes
     qkv_parts, parts = min(PARTS["qkv"], qkv), min(PARTS["gate_up"], gate_up)
-    again = parts * bits if parts > 1 else 0
+    again = parts * bits - 1 if parts > 1 else 0  # behind planes it comes late enough for the quantiser not to wait
     attention = (
         quantiser_to_result(residual, qkv, bits, True, qkv_parts) + 2 + latency(plan, position)
         + quantiser_to_result(contexts, residual, bits, False) + 1
