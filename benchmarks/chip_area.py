@@ -9,11 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import ROOT, Fields, Table, conditions, script, show, verdict
+from common import ROOT, Fields, Table, conditions, hc1gen, script, show, verdict
 
 # isort: split
 import click
-from speed import hc1gen
 
 from hc1gen.backend.bake import MANIFEST
 from hc1gen.backend.synth.run import synthesise

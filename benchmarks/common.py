@@ -1,7 +1,9 @@
 """What the benchmarks share: their command line, their tables, and what stands beside every figure."""
 
+import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # has to stand before numpy 
 import click
 
 from hc1gen.cli.output import Output, number
-from hc1gen.errors import Hc1genError
+from hc1gen.errors import CheckFailed, Hc1genError
 
 ROOT = Path(__file__).resolve().parents[1]
 Fields = dict[str, Any]
@@ -62,6 +64,15 @@ def conditions() -> Fields:
         "python": platform.python_version(),
         "load": load,
     }
+
+
+def hc1gen(*arguments: object) -> Fields:
+    """A command's JSON object; `CheckFailed` with its own words where it fails."""
+    command = [sys.executable, "-c", "from hc1gen.cli import main; main()", *map(str, arguments), "--json"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        raise CheckFailed(f"hc1gen {arguments[0]}: exit code {run.returncode}: {run.stderr.strip()}")
+    return json.loads(run.stdout)
 
 
 def script(command: click.Command) -> None:

@@ -1,14 +1,11 @@
 """How long the default model and its draft take: bake, build, simulation, golden model; clocks without speculation."""
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-from common import Fields, Table, conditions, script, show, verdict
+from common import Fields, Table, conditions, hc1gen, script, show, verdict
 
 # isort: split
 import click
@@ -16,7 +13,6 @@ import click
 from hc1gen.cli.models import EMBEDDED, EMBEDDED_DRAFT
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
-from hc1gen.errors import CheckFailed
 
 PROMPT = "Once upon a time"
 TOKENS = 128
@@ -39,15 +35,6 @@ NAMES = {
     "golden_tokens_per_second": "golden model",
     "clocks_at_position_64": "chip, a token at position 64",
 }
-
-
-def hc1gen(*arguments: object) -> Fields:
-    """A command's JSON object; `CheckFailed` with its own words where it fails."""
-    command = [sys.executable, "-c", "from hc1gen.cli import main; main()", *map(str, arguments), "--json"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        raise CheckFailed(f"hc1gen {arguments[0]}: exit code {run.returncode}: {run.stderr.strip()}")
-    return json.loads(run.stdout)
 
 
 def measure(output: Output, design: Path | None, jobs: int) -> Fields:

@@ -8,17 +8,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .tile import Tile, View, bits_of, constants
+from .tile import Tile, View, constants, register_bits
 
 
 def behavioural(tile: Tile) -> View:
     """One line for every row: half its register plus a count."""
     room = np.array([max(int(largest).bit_length(), tile.drop_bits) for largest in tile.largest])
     start, bias = constants(tile, np.zeros_like(tile.largest), room)
-    bits = {
-        slot: max(int(room[row]) for row in rows if row is not None) + 1 + tile.low_bits
-        for slot, rows in tile.slots.items()
-    }
+    bits = register_bits(tile, room)
     return View("behavioural", bits, bias, _lines(tile, bits, start))
 
 
@@ -31,7 +28,7 @@ def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]
     else:
         yield "    always @(posedge clk) if (step) case (part)"
         for part in range(tile.parts):
-            label = "default" if part == tile.parts - 1 else f"{bits_of(tile.parts)}'d{part}"
+            label = "default" if part == tile.parts - 1 else tile.part_number(part)
             yield f"    {label}: begin"
             yield from _part(tile, part, bits, start)
             yield "    end"

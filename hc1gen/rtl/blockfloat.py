@@ -152,14 +152,14 @@ class BlockFloat(wiring.Component):
         m.submodules.cut, m.submodules.planes = cut, planes = self.cut, self.planes
         wiring.connect(m, wiring.flipped(self.x), cut.x)
         wiring.connect(m, cut.y, planes.x)
-        send(m, planes, self.y)
-        m.d.comb += [cut.enable.eq(~planes.busy), self.y.payload.exponent.eq(cut.shift)]
+        m.d.comb += [
+            self.y.payload.plane.eq(planes.y.payload),
+            self.y.valid.eq(planes.y.valid),
+            planes.y.ready.eq(self.y.ready),
+            cut.enable.eq(~planes.busy),
+            self.y.payload.exponent.eq(cut.shift),
+        ]
         return m
-
-
-def send(m: Module, planes: Planes, y: stream.Interface) -> None:
-    """The planes of a stream whose payload has other fields too."""
-    m.d.comb += [y.payload.plane.eq(planes.y.payload), y.valid.eq(planes.y.valid), planes.y.ready.eq(y.ready)]
 
 
 def symmetric(x: Value, bits: int) -> Value:

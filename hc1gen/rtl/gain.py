@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..quant.numerics import bits_for
 from .plan import Order
 
 
 def gain_module(name: str, tensor: str, gain: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[str]:
     """Lines of a constant table of RMSNorm gains: beat number in, gains of its lanes out. Combinational."""
     beats = len(order) // lanes
-    width = max(1, (beats - 1).bit_length())
+    width = bits_for(beats - 1)
     yield f"// RMSNorm gains of {tensor}, times the square root of the vector's length."
     yield f"module {name} (input wire [{width - 1}:0] beat, output reg [{lanes * bits - 1}:0] gain);"
     yield "    always @* case (beat)"

@@ -10,7 +10,7 @@ import numpy as np
 from ..fabric.build import Fabric, build
 from ..fabric.compress import compress
 from ..fabric.network import Adder, Literal, Network
-from .tile import Tile, View, bits_of, constants
+from .tile import Tile, View, constants, register_bits
 
 ADDERS = "adders"
 """Name of the file with the adders' modules."""
@@ -48,10 +48,7 @@ def structural(tile: Tile) -> View:
         used = [row for row in slot if row is not None]
         room[used] = max(*room[used], tile.drop_bits)
     start, bias = constants(tile, offset, room)
-    bits = {
-        slot: int(max(room[row] for row in rows if row is not None)) + 1 + tile.low_bits
-        for slot, rows in tile.slots.items()
-    }
+    bits = register_bits(tile, room)
     return View("structural", bits, bias, _lines(tile, fabric, place, bits, start))
 
 
@@ -93,7 +90,7 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
 
 def _by_part(tile: Tile, words: Sequence[str]) -> str:
     """The word for a part."""
-    choices = [f"part == {bits_of(tile.parts)}'d{p} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
+    choices = [f"part == {tile.part_number(p)} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
     return f"({''.join(choices)}{words[-1]})" if choices else words[-1]
 
 

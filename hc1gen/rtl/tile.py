@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from ..quant.numerics import bits_for
 from ..quant.quantized import Matrix
 from .plan import Order
 
@@ -56,6 +57,10 @@ class Tile:
     @property
     def part_beats(self) -> int:
         return -(-self.beats // self.parts)
+
+    def part_number(self, part: int) -> str:
+        """What stands on port `part` for it, in Verilog."""
+        return f"{bits_for(self.parts - 1)}'d{part}"
 
     @cached_property
     def slots(self) -> dict[int, tuple[int | None, ...]]:
@@ -145,10 +150,10 @@ def module(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterator[s
     yield "    input wire clk,"
     yield "    input wire step, input wire first, input wire last,"
     if tile.parts > 1:
-        yield f"    input wire [{bits_of(tile.parts) - 1}:0] part,"
+        yield f"    input wire [{bits_for(tile.parts - 1) - 1}:0] part,"
     yield f"    input wire [{count - 1}:0] x,"
     yield "    input wire read,"
-    yield f"    input wire [{bits_of(tile.part_beats) - 1}:0] beat,"
+    yield f"    input wire [{bits_for(tile.part_beats - 1) - 1}:0] beat,"
     yield f"    output reg [{tile.lanes * acc_bits - 1}:0] acc,"
     yield f"    output reg [{tile.lanes * scale_bits - 1}:0] mantissa,"
     yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
@@ -175,9 +180,12 @@ def constants(tile: Tile, offset: np.ndarray, bits: np.ndarray) -> tuple[np.ndar
     return start, (missing - start) >> tile.drop_bits
 
 
-def bits_of(count: int) -> int:
-    """Bits of a number below `count`, at least one."""
-    return max(1, (count - 1).bit_length())
+def register_bits(tile: Tile, room: np.ndarray) -> dict[int, int]:
+    """Width of each slot's register, whose rows need `room` [R] bits for half of the part that adds."""
+    return {
+        slot: int(max(room[row] for row in rows if row is not None)) + 1 + tile.low_bits
+        for slot, rows in tile.slots.items()
+    }
 
 
 def _header(tile: Tile, view: View) -> Iterator[str]:
@@ -201,7 +209,7 @@ def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterat
     fields = {"held": acc_bits, "bias": acc_bits, "its_mantissa": scale_bits, "its_shift": SHIFT_BITS}
     for name, bits in fields.items():
         yield f"    reg [{tile.lanes * bits - 1}:0] {name};"
-    beat_bits = bits_of(tile.part_beats)
+    beat_bits = bits_for(tile.part_beats - 1)
     yield "    always @* case (beat)"
     for beat in range(tile.part_beats):
         slots = range((beat + 1) * tile.lanes - 1, beat * tile.lanes - 1, -1)
@@ -218,7 +226,9 @@ def _read_port(tile: Tile, view: View, acc_bits: int, scale_bits: int) -> Iterat
             "its_shift": _constants(tile.shift, rows, SHIFT_BITS),
         }
         part, beat = divmod(index, tile.part_beats)
-        wanted = f"{{{bits_of(tile.parts)}'d{part}, {beat_bits}'d{beat}}}" if tile.parts > 1 else f"{beat_bits}'d{beat}"
+        wanted = f"{beat_bits}'d{beat}"
+        if tile.parts > 1:
+            wanted = f"{{{tile.part_number(part)}, {wanted}}}"
         label = "default" if index == tile.beats - 1 else wanted
         yield f"        {label}: begin {' '.join(f'{name} = {{{value}}};' for name, value in values.items())} end"
     yield "    endcase"

@@ -52,19 +52,15 @@ def _told(index: int, columns: int, act_bits: int) -> str:
     bit, column = divmod(index - 1, columns)
     if bit < act_bits - 1:
         return f"column {column}: a plane is not counted as the others are"
-    return (
-        f"column {column}: the sign plane is not subtracted"
-        if bit == act_bits - 1
-        else "a random vector does not come out as its weights say"
-    )
+    if bit == act_bits - 1:
+        return f"column {column}: the sign plane is not subtracted"
+    return "a random vector does not come out as its weights say"
 
 
 def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """acc, mantissa and shift, each int64 [patterns, places]."""
-    beats = [
-        range(first, min(first + shape.part_beats, shape.beats)) for first in range(0, shape.beats, shape.part_beats)
-    ]
-    parts = [_part(circuit, shape, part, len(each), vectors) for part, each in enumerate(beats)]
+    beats = [min(shape.part_beats, shape.beats - first) for first in range(0, shape.beats, shape.part_beats)]
+    parts = [_part(circuit, shape, part, count, vectors) for part, count in enumerate(beats)]
     acc, mantissa, shift = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
     return acc, mantissa, shift
 

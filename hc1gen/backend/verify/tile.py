@@ -33,9 +33,14 @@ class Shape:
         place = {} if beat is None else {"beat": beat % self.part_beats}
         return place | ({"part": part if beat is None else beat // self.part_beats} if self.parts > 1 else {})
 
+    @property
+    def half(self) -> int:
+        """What is added to a product before its lowest bits are dropped."""
+        return 1 << self.drop_bits >> 1
+
     def rounded(self, products: np.ndarray) -> np.ndarray:
         """Products without their lowest bits, rounded half up."""
-        return (products + (1 << self.drop_bits >> 1)) >> self.drop_bits
+        return (products + self.half) >> self.drop_bits
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class TileProof:
         """
         drop, bits = self.shape.drop_bits, width + self.shape.drop_bits
         step, modulus = 1 << (self.shape.act_bits - 1), 1 << bits
-        surplus = (constant << drop) + row.start + (step - 1) * row.plain + step * row.inverted - (1 << drop >> 1)
+        surplus = (constant << drop) + row.start + (step - 1) * row.plain + step * row.inverted - self.shape.half
         if surplus % modulus:
             raise Unreadable(f"its constant is off by {_signed(surplus % modulus, bits)}")
         if step * int(np.abs(row.weights).sum()) >= modulus // 2:
@@ -131,7 +136,7 @@ class TileProof:
     def _row(self, register: tuple[Net, ...], part: int) -> Row:
         """What a row's register counts in a part, least significant bit first; none: a place that is always 0."""
         if not register:
-            return Row(np.zeros(len(self._column), np.int64), 1 << self.shape.drop_bits >> 1, 0, 0)
+            return Row(np.zeros(len(self._column), np.int64), self.shape.half, 0, 0)
         if (part, register) not in self._rows:
             self._rows[part, register] = self._counted(register, self._views(part))
         return self._rows[part, register]
@@ -150,7 +155,7 @@ class TileProof:
             register = [*register, *upper]
 
     def _counted(self, register: tuple[Net, ...], views: Mapping[str, View]) -> Row:
-        self._check_held(views["held"], register)
+        self._check_held(self._held, register)
         half = {net: 1 << i for i, net in enumerate(register[1:])}
         weights, plain = self._count(views["middle"], register, half)
         begun, at_first = self._count(views["first"], register, None)
@@ -209,12 +214,16 @@ class TileProof:
         if view.literals(self._next(bits)) != [2 * net for net in bits]:
             raise Unreadable("a register does not hold its value")
 
+    @cached_property
+    def _held(self) -> View:
+        """The circuit where no step is taken, in whatever part."""
+        return self._view(step=0)
+
     def _views(self, part: int) -> Mapping[str, View]:
-        """The circuit in what can happen to a row's register."""
+        """The circuit in the steps of a part."""
         if part not in self._cases:
             chosen = self.shape.chosen(part=part)
             self._cases[part] = {
-                "held": self._view(step=0),
                 "first": self._view(step=1, first=1, last=0, **chosen),
                 "middle": self._view(step=1, first=0, last=0, **chosen),
                 "last": self._view(step=1, first=0, last=1, **chosen),
