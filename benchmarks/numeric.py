@@ -37,8 +37,9 @@ CONTEXT = 512
 CALIBRATION_TOKENS = 512
 
 STEPS: dict[str, tuple[int, ...]] = {
-    "act_bits": (6, 7, 10), "scale_bits": (5, 8, 10), "gain_bits": (6, 10), "residual_frac": (5, 7, 8),
-    "norm_bits": (9, 11, 12), "square_bits": (5, 9), "mantissa_bits": (12,), "rsqrt_bits": (7, 10), "rsqrt_index": (5,),
+    "act_bits": (6, 7, 10), "drop_bits": (0, 1, 2, 4), "scale_bits": (5, 8, 10), "gain_bits": (6, 10),
+    "residual_frac": (5, 7, 8), "norm_bits": (9, 11, 12), "square_bits": (5, 9), "mantissa_bits": (12,),
+    "rsqrt_bits": (7, 10), "rsqrt_index": (5,),
     "angle_bits": (7, 10), "angle_index": (5,), "quarter_bits": (8, 14), "phase_bits": (20, 32), "qkv_bits": (10, 12),
     "query_bits": (9, 11), "kv_bits": (6, 7, 9, 10), "score_frac": (4, 5, 8), "prob_bits": (7, 10), "exp_index": (5,),
     "recip_bits": (7, 10), "recip_index": (5,), "context_frac": (2, 6), "gate_frac": (7, 9), "gate_bits": (12, 14),

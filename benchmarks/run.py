@@ -85,12 +85,11 @@ def main(design: Path | None, only: tuple[str, ...], full: bool, output: Output)
     DESIGN: a baked chip for `speed` and `speculation` to simulate. Figures of benchmarks that are not run are kept.
     """
     chosen = FULL if full else QUICK
-    results = load()
     for name in only or chosen:
         with output.progress(f"benchmark {name}"):
             extra = [str(design)] if name in ON_DESIGN and design else []
-            results[name] = run(name, [*chosen.get(name, []), *extra])
-        store(results)
+            fields = run(name, [*chosen.get(name, []), *extra])
+        store(results := load() | {name: fields})
     for name in only or chosen:
         show(output, tables_of(name, results[name]))
     output.result(results)
