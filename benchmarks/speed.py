@@ -85,7 +85,7 @@ def tables(result: Fields) -> list[Table]:
         f"Medians of {RUNS} runs, the build once with {result['build_jobs']} jobs; {result['tokens']} tokens behind "
         f"{PROMPT!r}; the chip's tokens {'equal' if result['match'] else 'DIFFER FROM'} the golden model's."
     )
-    clocks = {int(position): count for position, count in result["clocks"].items()}
+    clocks = dict(sorted((int(position), count) for position, count in result["clocks"].items()))
     chosen = [p for p in clocks if p % 32 == 0 or p in (min(clocks), max(clocks))]
     return [
         Table(

@@ -14,6 +14,13 @@ SMALL = VECTORS / "mqa-f16-sharded"
 """Nine thousand weights, 37 characters, no BOS."""
 WITH_BOS = VECTORS / "gqa-old-config-f32"
 QUICK = ("--context", "16", "--lanes", "4", "--calibration-tokens", "20")
+HELLO = ("--prompt", "hello", "--tokens", 12)
+SAMPLE = ("--mode", "sample", "--temperature", 0.5, "--seed", 1)
+SPOKEN_FIELDS = {
+    "tokens", "text", "reason", "prompt_tokens", "context", "mode", "temperature", "seed", "speculation",
+    "acceptance_rate", "tokens_per_pass", "outcomes", "proposals",
+}  # fmt: skip
+"""What golden and sim say alike."""
 
 
 @dataclass(frozen=True)
