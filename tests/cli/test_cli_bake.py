@@ -196,7 +196,8 @@ def test_signal_leaves_nothing(tmp_path, sent, code):
     command = [
         sys.executable,
         "-c",
-        "import time; from hc1gen.backend import bake; bake.embedding_rom = lambda *_: time.sleep(300); "
+        "import signal, time; from hc1gen.backend import bake; bake.embedding_rom = lambda *_: time.sleep(300); "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # which a background job has ignored
         "from hc1gen.cli import main; main()",
         "bake",
         SMALL,
