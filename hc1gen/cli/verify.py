@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..backend.bake import MANIFEST
 from ..backend.verify.verify import Report, find
 from ..backend.verify.verify import verify as compare
 from ..errors import CheckFailed
@@ -63,9 +64,12 @@ def _show(output: Output, report: Report, fields: dict[str, Any]) -> None:
         output.line(f"... and {len(report.differences) - SHOWN:,} more; --json has them all")
     if report.differences:
         output.line()
-    columns = ("view", "weights", "scales", "gains", "embedding", "method")
-    rows = [[view, *numbers.values(), METHODS[view]] for view, numbers in report.numbers.items()]
-    output.table("read back out of the Verilog", columns, rows)
+    if report.numbers:
+        columns = ("view", "weights", "scales", "gains", "embedding", "method")
+        rows = [[view, *numbers.values(), METHODS[view]] for view, numbers in report.numbers.items()]
+        output.table("read back out of the Verilog", columns, rows)
     verdict = "the Verilog is the model" if report.match else f"{len(report.differences):,} differences"
+    if any(difference.kind == "model" and difference.where == MANIFEST for difference in report.differences):
+        verdict = "another model than the chip was baked from: nothing else was compared"
     output.facts({"verdict": verdict, "Merkle root": report.roots.get("checkpoint", "not compared"),
                   "files": report.files, "took": f"{fields['seconds']:.1f} s"})  # fmt: skip

@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture(scope="module")
 def both(tmp_path_factory) -> Path:
     """SMALL with both views of its tiles; not to be changed."""
-    out = tmp_path_factory.mktemp("rtl") / "both"
+    out = tmp_path_factory.mktemp("rtl") / "both views"
     assert hc1gen("bake", SMALL, "-o", out, "--fabric", "both", *QUICK).code == 0
     return out
 
@@ -113,9 +113,9 @@ def netlist(both) -> Path:
     folder = both / "synth" / "gates"
     folder.mkdir(parents=True)
     out = folder / "layer0_out.v"
-    sources = " ".join(str(both / "rtl" / "structural" / f"{name}.v") for name in ("layer0_out", "adders"))
+    sources = " ".join(f'"{both / "rtl" / "structural" / name}.v"' for name in ("layer0_out", "adders"))
     steps = ["hierarchy -top layer0_out", "proc", "flatten", "opt", "techmap", "abc -g gates", "opt_clean"]
-    Yosys().run("tile", [f"read_verilog {sources}", *steps, f"write_verilog -noattr {out}"])
+    Yosys().run("tile", [f"read_verilog {sources}", *steps, f'write_verilog -noattr "{out}"'])
     return out
 
 
@@ -127,6 +127,27 @@ def test_reads_one_module_of_a_mapped_netlist(netlist):
     fields = hc1gen("verify", netlist, "--model", SMALL, "--json").fields
     assert {d["where"] for d in fields["differences"]} == {"layer0_out.v"}
     assert {d["tensor"] for d in fields["differences"]} == {"model.layers.0.self_attn.o_proj.weight"}
+
+
+def test_a_cell_that_nobody_knows_is_named(netlist, tmp_path):
+    spoilt = shutil.copytree(netlist.parents[2], tmp_path / "rtl") / "synth/gates/layer0_out.v"
+    change(spoilt, r"endmodule", "mystery_1 u (.A(x[0]), .Y(acc[0])); endmodule")
+    (difference,) = hc1gen("verify", spoilt, "--model", SMALL, "--json").fields["differences"]
+    assert difference["what"].endswith("nothing is known of a cell mystery_1; name its library with --liberty")
+
+
+def test_the_library_is_that_of_the_netlist(netlist, tmp_path):
+    """By the report that synth has left beside it."""
+    folder = shutil.copytree(netlist.parents[2], tmp_path / "rtl") / "synth/gates"
+    (tmp_path / "other.lib").write_text("library (other) { cell (A) { area : 1; } }")
+    command = ("verify", folder, "--model", SMALL)
+    (folder / "report.json").write_text('{"library": "mine"}')
+    expected = f"as {folder / 'report.json'} says; name the Liberty files of the netlist"
+    assert f"--liberty: library: got none, expected mine, {expected}" in refused(*command)
+    assert "library: got other, expected mine" in refused(*command, "--liberty", tmp_path / "other.lib")
+    (folder / "report.json").write_text('{"library": null}')
+    message = refused(*command, "--liberty", tmp_path / "other.lib")
+    assert "got other, expected none, for generic cells" in message and "leave the option out" in message
 
 
 def test_a_netlist_that_lacks_modules_is_told(netlist):
@@ -151,3 +172,4 @@ def test_another_model_is_told_at_once(both):
     done = hc1gen("verify", both, "--model", other, "--json")
     assert done.code == 1 and not done.fields["match"]
     assert {d["kind"] for d in done.fields["differences"]} == {"model"}
+    assert "another model than the chip was baked from" in hc1gen("verify", both, "--model", other).stdout

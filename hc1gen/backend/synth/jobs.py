@@ -59,6 +59,8 @@ class Plan:
 
 def read(rtl_dir: Path) -> Plan:
     """What the folder of a bake holds; `InputError` where it is none or files are missing."""
+    if not rtl_dir.is_dir():
+        raise InputError(rtl_dir, "no such folder; give one that hc1gen bake has written")
     if not is_baked(rtl_dir):
         raise InputError(rtl_dir, f"not a baked chip: {MANIFEST} is missing, damaged or not hc1gen's; run hc1gen bake")
     manifest = json.loads((rtl_dir / MANIFEST).read_text())

@@ -67,8 +67,10 @@ def text_of(path: Path) -> str:
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
-        raise InputError(path, problem("Liberty file", error, EXPECTED, TODO)) from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise InputError(path, problem("Liberty file", f"a damaged gzip file ({error})", EXPECTED, TODO)) from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}; {TODO}") from error
     return _COMMENT.sub("", content.decode("utf-8", "replace"))
 
 

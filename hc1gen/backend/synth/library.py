@@ -106,7 +106,7 @@ def load(paths: Sequence[Path], yosys: Yosys, dont_use: Iterable[str] = (), gate
     if gates:
         full = half = None
     elif full is None:
-        todo = "build adders of gates with --adders gates"
+        todo = "give all files of the library, or build adders of gates with --adders gates"
         raise InputError(whole.name, problem("cells", "no full adder", "a cell with sum and carry of three bits", todo))
     logic = _logic(found)
     half = half if half and found[half.cell].area < _gates_of_half_adder(logic) else None
@@ -126,7 +126,7 @@ def _read(whole: liberty.Liberty, yosys: Yosys) -> dict[str, Cell]:
         source, result = Path(folder) / "library.lib", Path(folder) / "cells.json"
         source.write_text(whole.text(whole.cells().values()))
         try:
-            yosys.run(whole.name, [f"read_liberty -ignore_miss_func {source}", f"write_json {result}"])
+            yosys.run(whole.name, [f'read_liberty -ignore_miss_func "{source}"', f'write_json "{result}"'])
         except CheckFailed as error:
             todo = "get the library's files again"
             raise InputError(whole.name, problem("Liberty files", error, "cells that yosys reads", todo)) from error

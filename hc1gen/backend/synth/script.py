@@ -30,7 +30,7 @@ WORDS = (
 GATES = (
     f"techmap -map {ARITH}", "techmap", f"{OPT} -fast",
     *(f"techmap -map {CONSTANTS}", "simplemap", f"{OPT} -full") * 2,  # twice: what is found may show more; see fold.py
-    "opt_clean -purge",
+    "simplemap", "opt_clean -purge",  # opt -full may leave a multiplexer of words
 )  # fmt: skip
 """Words become gates and adders."""
 
@@ -69,7 +69,7 @@ def to_cells(
     else:
         start = [f'read_liberty -lib -ignore_miss_func "{liberty}"']
         cells = [f'dfflibmap -liberty "{liberty}"', f'abc -liberty "{liberty}" -script "{mapper}"']
-        mapping = [LEGAL, *_gated(library), f"{OPT} -full", *cells]
+        mapping = [LEGAL, *_gated(library), f"{OPT} -full", "simplemap", *cells]
     end = ["opt_clean -purge", f'write_json -selected "{json}"', f'write_verilog -noattr -selected "{verilog}"']
     return [*start, f'read_json "{gates}"', f"cd {job.name}", *mapping, *end]
 

@@ -24,7 +24,7 @@ Manifest = Mapping[str, Any]
 def read_manifest(rtl_dir: Path) -> dict[str, Any]:
     """`InputError` where there is none of this format."""
     if not is_baked(rtl_dir):
-        raise InputError(rtl_dir, f"not a baked chip: {MANIFEST} is missing, damaged or not hc1gen's")
+        raise InputError(rtl_dir, f"not a baked chip: {MANIFEST} is missing, damaged or not hc1gen's; run hc1gen bake")
     manifest = read_object(rtl_dir / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise InputError(rtl_dir / MANIFEST, problem("format", manifest.get("format"), FORMAT, "bake the chip again"))

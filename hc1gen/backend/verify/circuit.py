@@ -69,8 +69,8 @@ class Circuit:
         return (cell for cell in self.cells if cell.type in types)
 
 
-def read(commands: Iterable[str]) -> dict[str, Circuit]:
-    """Every module that yosys holds after `commands`, by name.
+def read(commands: Iterable[str], where: Path | None = None) -> dict[str, Circuit]:
+    """Every module that yosys holds after `commands`, run in folder `where`, by name.
 
     `Unreadable` with yosys' words where it stops, `ToolMissing` where pyosys is not installed.
     """
@@ -78,7 +78,7 @@ def read(commands: Iterable[str]) -> dict[str, Circuit]:
     with tempfile.TemporaryDirectory() as folder:
         out, yosys = Path(folder) / "modules.json", Yosys()
         try:
-            yosys.run("read", [*commands, f"write_json {out}"])
+            yosys.run("read", [*commands, f'write_json "{out}"'], where)
             modules = json.loads(out.read_bytes())["modules"]
         except (CheckFailed, OSError, ValueError) as error:
             raise Unreadable(str(error)) from error

@@ -59,6 +59,7 @@ def of_objects(where: str, found: Any, expected: Any, path: str = "") -> Iterato
             yield from of_objects(where, found.get(key), expected.get(key), f"{path}.{key}" if path else str(key))
     elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         for index, pair in enumerate(zip(found, expected, strict=True)):
-            yield from of_objects(where, *pair, f"{path}[{index}]")
+            name = f" {pair[1]['name']}" if isinstance(pair[1], dict) and "name" in pair[1] else ""
+            yield from of_objects(where, *pair, f"{path}[{index}{name}]")
     elif found != expected:
         yield Difference("manifest", where, path, found, expected)

@@ -33,14 +33,17 @@ class Source:
     cells: Mapping[str, Circuit] = field(default_factory=dict)
 
     def circuit(self, *passes: str) -> Circuit:
-        """As yosys reads it: SystemVerilog by slang, which keeps counts short; then `passes`."""
+        """As yosys reads it: SystemVerilog by slang, which keeps counts short; then `passes`.
+
+        The file is where yosys runs: slang takes no quotes, and the way there may have spaces.
+        """
         if not self.path.is_file():
             raise Unreadable("the file is missing")
         if self.path.suffix == ".sv":
-            commands = [f"read_slang --top {self.module} {self.path.resolve()}"]
+            commands = [f"read_slang --top {self.module} {self.path.name}"]
         else:
-            commands = [f"read_verilog {path.resolve()}" for path in (self.path, *self.others)]
-        modules = read([*commands, "proc -noopt -norom", *passes])
+            commands = [f'read_verilog "{path.resolve()}"' for path in (self.path, *self.others)]
+        modules = read([*commands, "proc -noopt -norom", *passes], self.path.parent)
         if self.module not in modules:
             raise Unreadable(f"no module {self.module}")
         circuit = modules.pop(self.module)

@@ -20,7 +20,7 @@ def read_library(paths: Sequence[Path]) -> dict[str, Circuit]:
     cells: dict[str, Circuit] = {}
     for path in paths:
         try:
-            cells |= read([f"read_liberty -ignore_miss_func {path.resolve()}"])
+            cells |= read([f'read_liberty -ignore_miss_func "{path.resolve()}"'])
             cells |= {gate.name: gate for gate in clock_gates(_text(path))}
         except (Unreadable, OSError, EOFError, UnicodeDecodeError) as error:
             raise InputError(path, f"not a Liberty file: {error}") from error
@@ -30,7 +30,7 @@ def read_library(paths: Sequence[Path]) -> dict[str, Circuit]:
 def read_models(path: Path) -> dict[str, Circuit]:
     """Modules of Verilog that stand for cells: what a netlist of generic cells has its adders from."""
     try:
-        return read([f"read_verilog {path.resolve()}", "proc -noopt -norom"])
+        return read([f'read_verilog "{path.resolve()}"', "proc -noopt -norom"])
     except Unreadable as error:
         raise InputError(path, str(error)) from error
 

@@ -72,6 +72,7 @@ class Simulator:
 
     def __init__(self, circuit: Circuit, count: int):
         self.circuit, self.count = circuit, count
+        _check_known(circuit)
         self._ones = (1 << count) - 1
         self._registers = [register for cell in circuit.cells for register in registers(cell)]
         self._latches = {cell.outputs["Q"][0] for cell in circuit.cells if cell.type in LATCHES}
@@ -169,8 +170,20 @@ def registers(cell: Cell) -> list[Register]:
     return [replace(basic, forced=forced)]
 
 
+def _check_known(circuit: Circuit) -> None:
+    """`Unreadable` naming every type of cell that cannot be simulated: which of its pins are outputs is not known."""
+    types = {cell.type: cell for cell in circuit.cells}
+    unknown = sorted(
+        name for name, cell in types.items()
+        if not (name in GATES or name in WORDS or name in LATCHES or registers(cell))
+    )  # fmt: skip
+    if unknown:
+        told = f"nothing is known of a cell {', '.join(unknown)}; name its library with --liberty"
+        raise Unreadable(f"{circuit.name}: {told}")
+
+
 def _sorted(circuit: Circuit, wanted: Iterable[Net]) -> list[Cell]:
-    """The cells that `wanted` depend on, each behind what it needs. `Unreadable` for unknown ones and for loops."""
+    """The cells that `wanted` depend on, each behind what it needs. `Unreadable` for loops and undriven bits."""
     done: set[Net] = {FALSE, TRUE}
     done.update(net for bits in circuit.inputs.values() for net in bits)
     done.update(r.q for cell in circuit.cells for r in registers(cell))
@@ -185,8 +198,6 @@ def _sorted(circuit: Circuit, wanted: Iterable[Net]) -> list[Cell]:
         cell = circuit.drivers.get(net)
         if net == UNDEFINED or cell is None:
             raise Unreadable(f"{circuit.name}: a bit has no driver")
-        if cell.type not in GATES and cell.type not in WORDS and cell.type not in LATCHES:
-            raise Unreadable(f"{circuit.name}: nothing is known of a cell {cell.type}; name its library with --liberty")
         missing = [n for bits in cell.inputs.values() for n in bits if n not in done]
         if not begun.isdisjoint(missing):
             raise Unreadable(f"{circuit.name}: a loop of logic")

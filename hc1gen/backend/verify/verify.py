@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ...errors import InputError, problem
+from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
 from ...quant import provenance
 from ...quant.provenance import parameters_leaf
@@ -16,6 +17,8 @@ from ...rtl.chip import ROOT, Chip
 from ...rtl.provenance import parameters
 from ...rtl.structural import ADDERS
 from ..bake import STRUCTURAL as STRUCTURAL_FOLDER
+from ..synth.liberty import read as read_liberty
+from ..synth.run import MODELS, REPORT
 from ..synth.yosys import require
 from .chip import Manifest, expected_chip, manifest_differences, other_model, read_manifest
 from .circuit import Circuit
@@ -28,8 +31,6 @@ from .model import Part, TilePart, found_tensors, parts
 Progress = Callable[[str, int, int], None]
 """Called with the module that has been read, how many are done, and how many there are."""
 TOP = "chip"
-MODELS = "models/cells.v"
-"""In a folder of mapped netlists: what its cells do, for simulators."""
 
 
 @dataclass
@@ -121,14 +122,28 @@ def _places(rtl_dir: Path, manifest: Manifest, netlist: Path | None, liberty: Se
     if netlist is not None:
         only = netlist.stem if netlist.is_file() else None
         folder = netlist.parent if only else netlist
-        models = folder / MODELS
-        generic = read_models(models) if not liberty and models.is_file() else {}
-        return [Place(MAPPED, folder, read_library(liberty) or generic, only)]
+        return [Place(MAPPED, folder, _cells(folder, liberty), only)]
     if liberty:
         raise InputError("--liberty", problem("library", "one", "none", "it is for a mapped netlist"))
     tile = manifest["tiles"][0]["module"]
     names = {BEHAVIOURAL: f"rtl/tiles/{tile}.sv", STRUCTURAL: f"{STRUCTURAL_FOLDER}/{tile}.v"}
     return [Place(view, rtl_dir) for view, name in names.items() if name in manifest["files"]]
+
+
+def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
+    """What the cells of netlists in a folder do; `InputError` where they were mapped to another library than this.
+
+    A folder that something else than synth has written has no report: then any library may be right.
+    """
+    name = read_liberty(liberty).name if liberty else None
+    report = folder / REPORT
+    mapped = read_object(report).get("library") if report.is_file() else name
+    if name != mapped:
+        todo = "leave the option out" if mapped is None else "name the Liberty files of the netlist"
+        wanted = f"{mapped or 'none, for generic cells'}, as {report} says"
+        raise InputError("--liberty", problem("library", name or "none", wanted, todo))
+    models = folder / MODELS
+    return read_library(liberty) if liberty else read_models(models) if models.is_file() else {}
 
 
 Key = tuple[Path, str]

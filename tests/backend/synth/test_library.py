@@ -60,7 +60,7 @@ def test_cells_can_be_left_out(tmp_path):
     "part, said",
     [
         ("adder", "got no full adder, expected a cell with sum and carry of three bits; "
-         "build adders of gates with --adders gates"),
+         "give all files of the library, or build adders of gates with --adders gates"),
         ("not", "got no inverter, expected one; give all files of the library"),
         ("buffer", "got no buffer, expected one, which ABC cannot do without; give all files of the library"),
         ("flip-flop", "got no flip-flop, expected one with a data input and a rising clock; "

@@ -48,6 +48,29 @@ def test_netlist_computes_what_the_verilog_says(mapped, name, tmp_path):
     assert differences(gold, gates, found) == 0
 
 
+SHARED = """
+module block(input clk, input s, input [7:0] a, b, c, output reg [7:0] y, output reg [3:0] n);
+    always @(posedge clk) begin
+        y <= s ? a ^ c : b ^ c;
+        n <= s ? a + c : b + c;
+    end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("name", ["generic", "tiny", "inverting"])
+def test_gates_that_two_sides_of_a_choice_share(name, tmp_path):
+    """yosys' opt_share puts a multiplexer of words in front of them."""
+    chip, cells = handmade.chip(tmp_path / "chip"), LIBRARIES[name]
+    (chip / "rtl/blocks/block.v").write_text(SHARED)
+    files = [] if cells is None else [handmade.library(tmp_path, cells)]
+    run.synthesise(chip, files)
+    found = library.load(files, Yosys()) if files else None
+    gold = from_verilog(chip / "rtl/blocks/block.v", "block", tmp_path, gold=True)
+    netlist = chip / "synth" / (found.name if found else "generic") / "block.v"
+    assert differences(gold, from_verilog(netlist, "block", tmp_path, found), found) == 0
+
+
 def test_a_broken_netlist_differs(mapped, tmp_path):
     _, out, found = mapped
     gold = from_verilog(out / "tile.v", "tile", tmp_path, found)
