@@ -1,0 +1,140 @@
+"""hc1gen train: from a float model to one whose weights lie on the chip's grid, or to a draft."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..train.require import require_torch
+from .models import numeric_config
+from .options import AT_LEAST_ONE, PATH, json_option, set_option
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..train.state import State
+
+LINES = 60.0
+"""Seconds between lines of progress where stderr is no terminal."""
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="Folder of the trained checkpoint.")
+@click.option("--text", "texts", type=PATH, multiple=True, help="Text file to train on, UTF-8; may be repeated [none].")
+@click.option(
+    "--own-samples", type=click.IntRange(min=0), default=5120, show_default=True,
+    help="Sequences that the teacher writes to train on.",
+)  # fmt: skip
+@click.option("--validation", type=PATH, metavar="TEXTFILE", help="Validate on this [the end of --text].")
+@click.option(
+    "--validation-windows", type=AT_LEAST_ONE, default=100, show_default=True, help="At most, of each kind of text."
+)
+@click.option("--teacher", type=PATH, metavar="MODEL", help="Imitate this quantised model as its chip computes.")
+@click.option("--layers", type=AT_LEAST_ONE, help="Keep only so many of the model's first layers [all].")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train for [60].")
+@click.option("--steps", type=AT_LEAST_ONE, help="Steps to train for, in place of --minutes.")
+@click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows a step.")
+@click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens of a window.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True,
+    help="Of learning, at its highest.",
+)  # fmt: skip
+@click.option(
+    "--loss", type=click.Choice(["divergence", "acceptance"]), help="[divergence; acceptance where there is --teacher]"
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=AT_LEAST_ONE, help="Threads of the CPU [torch's choice].")
+@click.option("--compile/--no-compile", "compiled", default=True, show_default=True, help="Needs a C++ compiler.")
+@set_option
+@json_option
+def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | None, **wanted: Any) -> None:
+    """Train MODEL for the chip: 3-bit weights, with the chip's own arithmetic in every step.
+
+    An interrupted run goes on where it was when the same command is given again.
+    """
+    require_torch()
+    import torch
+
+    from ..train.run import run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    order = _order(numeric_config(settings), **wanted)
+    shown = _Shown(output)
+    fields = run(order, out, shown.stage, shown.step)
+    fields["out"] = str(out)
+    _show(output, fields)
+    output.result(fields)
+
+
+def _order(
+    config: Any, model: Path, teacher: Path | None, layers: int | None, minutes: float | None, steps: int | None,
+    rate: float, loss: str | None, device: str, compiled: bool, own_samples: int, **others: Any,
+) -> Any:  # fmt: skip
+    """Everything that is asked for, read and looked at."""
+    from ..train.attention import prepare
+    from ..train.loop import Recipe
+    from ..train.run import Order, first_layers, load
+
+    if minutes is not None and steps is not None:
+        raise click.UsageError("give --minutes or --steps, not both")
+    ir, tokenizer, folder = load(model)
+    imitated = None
+    if teacher is not None:
+        imitated, other, _ = load(teacher)
+        if difference := tokenizer.difference(other):
+            raise click.UsageError(f"--teacher {teacher}: {difference}; take a teacher with the model's tokenizer")
+    elif layers is not None:
+        raise click.UsageError("--layers makes a draft; name the model that it is for with --teacher")
+    device = _device(device)
+    compiled = compiled and (device == "cuda" or prepare())
+    loss = loss or ("divergence" if teacher is None else "acceptance")
+    recipe = Recipe(steps, minutes if steps else minutes or 60.0, rate, loss)
+    return Order(
+        folder, first_layers(ir, layers), tokenizer, imitated, recipe, config, own=own_samples,
+        device=device, compiled=compiled, **others,
+    )  # fmt: skip
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name not in ("cpu", "cuda"):
+        raise click.UsageError(f"--device: got {name}, expected cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise click.UsageError("--device cuda: torch finds no GPU; leave it out, or install torch for yours")
+    return name
+
+
+class _Shown:
+    """Progress, as a line now and then on stderr."""
+
+    def __init__(self, output: Output):
+        self.output = output
+        self._stage, self._next, self._validated = "", 0.0, 0
+
+    def stage(self, what: str, done: int, total: int) -> None:
+        if what != self._stage:
+            self._stage = what
+            self.output.note(what)
+
+    def step(self, state: "State", left: float) -> None:
+        if len(state.curve) > self._validated:
+            self._validated = len(state.curve)
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in state.curve[-1][1].items())
+            self.output.note(f"step {state.step:,}: integer golden model, nats per token: {figures}")
+        if state.seconds >= self._next:
+            self._next = state.seconds + LINES
+            recent = state.losses[-20:]
+            total = f"{state.steps:,}" if state.steps else "?"
+            mean = sum(recent) / len(recent)
+            self.output.note(f"step {state.step:,} of {total}, loss {mean:.4f}, {left / 60:.1f} minutes left")
+
+
+def _show(output: Output, fields: dict[str, Any]) -> None:
+    columns = ("teacher", "integer", "difference", "acceptance", "tokens")
+    kept = [c for c in columns if any(c in row for row in fields["validation"].values())]
+    rows = [[name, *(row[c] for c in kept)] for name, row in fields["validation"].items()]
+    output.table("held-out text, nats per token, integer golden model", ("text", *kept), rows)
+    output.facts({"steps": fields["steps"], "minutes": fields["seconds"] / 60, "written to": fields["out"]})

@@ -1,0 +1,39 @@
+"""Figures of a trained model: always from the integer golden model, on text that was not trained on."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..frontend import reference
+from ..frontend.evaluate import cross_entropy
+from ..frontend.model import ModelIR
+from ..golden.model import GoldenModel
+from ..quant.quantized import QuantizedModel
+
+Logits = Callable[[np.ndarray], np.ndarray]
+
+
+def integer_logits(model: QuantizedModel, context: int) -> Logits:
+    """Tokens [T] → logits [T, V] as the chip computes them."""
+    golden, scale = GoldenModel(model, context), 2.0**-model.formats.logit_frac
+    return lambda tokens: golden.session().forward(tokens) * scale
+
+
+def float_logits(ir: ModelIR) -> Logits:
+    """Tokens [T] → logits [T, V] in float."""
+    return lambda tokens: reference.logits(ir, tokens)
+
+
+def losses(logits: Logits, sets: dict[str, np.ndarray]) -> dict[str, float]:
+    """Mean nats per token on every validation set."""
+    return {name: cross_entropy(logits, rows)[0] for name, rows in sets.items()}
+
+
+def acceptance(draft: Logits, target: Logits, rows: np.ndarray) -> float:
+    """Mean over positions of sum of min(p, q) at temperature 1: how often a token of the draft is accepted."""
+    return float(np.mean([np.minimum(_softmax(draft(r[:-1])), _softmax(target(r[:-1]))).sum(axis=-1) for r in rows]))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)

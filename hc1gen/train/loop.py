@@ -1,0 +1,167 @@
+"""The optimisation: AdamW under a cosine, saved often, stopped where it runs away."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckFailed
+from ..quant.config import Formats, LayerFormats
+from . import state as states
+from .data import Batches
+from .model import ChipModel
+from .objective import LOSSES
+from .state import State
+from .teacher import Teacher
+
+BETAS = (0.9, 0.98)
+FINAL_RATE = 0.01
+"""Of the learning rate, at the end of the cosine."""
+WARM_UP = 100
+MEASURED = (10, 30)
+"""Steps between which the time of a step is taken, where a run is given minutes."""
+FOR_STEPS = 0.95
+"""Of the minutes; validation, calibration and saving take the rest."""
+CLIP = 1.0
+"""Norm of the gradient."""
+RUNAWAY, MARGIN = 2.0, 0.5
+"""A loss above this multiple of the first one and this much more, mean of the last `WINDOW` steps, is no learning."""
+WINDOW = 20
+CALIBRATE_EVERY = 250
+SAVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Either `steps` or `minutes` is the budget; the cosine ends with it."""
+
+    steps: int | None
+    minutes: float | None
+    rate: float
+    loss: str
+    validations: int = 10
+
+
+Report = Callable[[State, float], None]
+"""Called after every step with the state and the seconds left."""
+Validate = Callable[[], dict[str, float]]
+"""The integer golden model's nats per token on every validation set."""
+Calibrate = Callable[[], Formats]
+
+
+class Trainer:
+    """One run, new or taken up again."""
+
+    def __init__(self, model: ChipModel, teacher: Teacher, batches: Batches, recipe: Recipe, compiled: bool = False):
+        self.model, self.teacher, self.batches, self.recipe = model, teacher, batches, recipe
+        fused = {"fused": True} if compiled else {"foreach": True}
+        self.optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, BETAS, weight_decay=0.0, **fused)
+        loss = LOSSES[recipe.loss]
+
+        def objective(x: Tensor, said: Tensor) -> Tensor:
+            with torch.no_grad():
+                wanted = teacher.logits(said)
+            return loss(model.logits(x), wanted)
+
+        self._objective = torch.compile(objective, dynamic=False) if compiled else objective
+
+    def run(self, state: State, folder: Path, calibrate: Calibrate, validate: Validate, report: Report) -> None:
+        """Train to the end of the budget; `state` is kept in `folder`. `CheckFailed` where the loss runs away."""
+        self._restore(state, calibrate)
+        started = saved = time.monotonic() - state.seconds
+        measuring = 0.0
+        while not state.steps or state.step < state.steps:
+            if not state.steps and state.step == MEASURED[0]:
+                measuring = time.monotonic()
+            if not state.steps and state.step == MEASURED[1]:
+                state.steps = self._budget(measuring, time.monotonic() - started)
+            if state.step and state.step % CALIBRATE_EVERY == 0:
+                self.model.set_formats(calibrate())
+            loss = self._step(state.step, self._rate(state))
+            self._check(loss, state, folder)
+            state.step += 1
+            state.losses.append(loss)
+            state.seconds = time.monotonic() - started
+            if state.steps and state.step % max(1, state.steps // self.recipe.validations) == 0:
+                state.curve.append((state.step, validate()))
+            report(state, max(0.0, self._left(state)))
+            if state.steps and time.monotonic() - saved > SAVE_SECONDS:
+                self.keep(state, folder)
+                saved = time.monotonic()
+        self.keep(state, folder)
+
+    def keep(self, state: State, folder: Path) -> None:
+        """Save the run as it stands."""
+        state.model = self.model.state_dict()
+        state.optimizer = self.optimizer.state_dict()
+        state.formats = _plain(self.model.formats)
+        states.save(folder, state)
+
+    def _restore(self, state: State, calibrate: Calibrate) -> None:
+        if state.model:
+            self.model.load_state_dict(state.model)
+            self.optimizer.load_state_dict(state.optimizer)
+            self.model.set_formats(_formats(state.formats))
+        else:
+            self.model.set_formats(calibrate())
+            state.steps = self.recipe.steps or 0
+
+    def _step(self, step: int, rate: float) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        tokens, said = self.batches(step)
+        loss = self._objective(self.model.trunk(tokens.to(self.model.device)), said.to(self.model.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self.optimizer.step()
+        return value
+
+    def _rate(self, state: State) -> float:
+        """Linear warm-up, then a cosine down to `FINAL_RATE` at the last step."""
+        total = state.steps
+        warm = min(WARM_UP, max(1, total // 10)) if total else WARM_UP
+        if state.step < warm:
+            return self.recipe.rate * (state.step + 1) / warm
+        along = (state.step - warm) / max(1, total - warm)
+        return self.recipe.rate * (FINAL_RATE + (1.0 - FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along)))
+
+    def _budget(self, since: float, elapsed: float) -> int:
+        """Steps that fit the minutes, at the speed measured; fixed from then on, so that a run can be repeated."""
+        each = (time.monotonic() - since) / (MEASURED[1] - MEASURED[0])
+        left = FOR_STEPS * (60.0 * (self.recipe.minutes or 0.0) - elapsed)
+        return max(2 * MEASURED[1], MEASURED[1] + int(left / each))
+
+    def _left(self, state: State) -> float:
+        if not state.steps:
+            return 60.0 * (self.recipe.minutes or 0.0) - state.seconds
+        return state.seconds / state.step * (state.steps - state.step)
+
+    def _check(self, loss: float, state: State, folder: Path) -> None:
+        recent = [*state.losses[1 - WINDOW :], loss]
+        state.first_loss = loss if state.first_loss is None else state.first_loss
+        limit = RUNAWAY * state.first_loss + MARGIN
+        if math.isfinite(loss) and (len(recent) < WINDOW or sum(recent) / len(recent) <= limit):
+            return
+        kept = f"{folder / states.STATE} holds the last good state" if (folder / states.STATE).exists() else "no state"
+        raise CheckFailed(
+            f"training ran away at step {state.step}: got a loss of {loss:.4g}, expected at most {limit:.4g} "
+            f"(the first was {state.first_loss:.4g}); {kept}; start anew with a lower --rate than {self.recipe.rate:g}"
+        )
+
+
+def _plain(formats: Formats) -> dict[str, Any]:
+    """Formats as a state holds them."""
+    fields = vars(formats) | {"layers": [vars(one) for one in formats.layers]}
+    return {name: value for name, value in fields.items()}
+
+
+def _formats(plain: dict[str, Any]) -> Formats:
+    return Formats(**plain | {"layers": tuple(LayerFormats(**one) for one in plain["layers"])})

@@ -1,0 +1,102 @@
+"""Windows of tokens to train and to validate on: from a user's text, and from text that the teacher writes."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import InputError, problem
+from ..frontend.evaluate import windows
+from ..frontend.tokenizer import Tokenizer
+from .teacher import FloatModel
+
+SEPARATOR = "<|endoftext|>"
+"""Between the documents of a text; not part of it."""
+BATCH = 512
+"""Sequences that a teacher writes at a time."""
+PIECE = 200_000
+"""Characters that are tokenised at a time, cut at a line's end."""
+HELD_OUT = 50
+"""One window of so many is kept for validation where no text is named for it."""
+LEAST = 8
+"""Windows without which there is nothing to train on."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Token windows [N, T], every row one sequence; validation sets by name, never trained on."""
+
+    training: tuple[np.ndarray, ...]
+    validation: dict[str, np.ndarray]
+
+
+def text_windows(file: Path, tokenizer: Tokenizer, window: int, bos: int | None, vocab: int) -> np.ndarray:
+    """A text file → int64 [N, window + 1], without BOS [N, window]. `InputError` where it holds too little."""
+    tokens = np.array([t for piece in _pieces(_read(file)) for t in _encoded(tokenizer, piece, bos)], np.int64)
+    rows = windows(tokens, window, bos)
+    if len(rows) < LEAST:
+        found = f"{len(tokens):,} tokens"
+        wanted = f"at least {LEAST * window:,}, {LEAST} windows of {window}"
+        raise InputError(file, problem("text", found, wanted, "give a longer text or a smaller --window"))
+    if tokens.max() >= vocab:
+        raise InputError(
+            file, problem("tokenizer", f"token {tokens.max()}", f"0..{vocab - 1}", "take the tokenizer of this model")
+        )
+    return rows
+
+
+def written(
+    teacher: FloatModel, count: int, length: int, seed: int, progress: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """`count` sequences of `length` tokens that the teacher draws: int64 [count, length], the same for a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[np.ndarray] = []
+    with torch.no_grad():
+        for start in range(0, count, BATCH):
+            parts.append(teacher.write(min(BATCH, count - start), length, generator).cpu().numpy())
+            if progress:
+                progress(start + len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def held_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows to train on, the last ones, kept for validation)."""
+    kept = max(1, len(rows) // HELD_OUT)
+    return rows[:-kept], rows[-kept:]
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a text. `InputError` where it cannot be read."""
+    return hashlib.sha256(_read(file).encode()).hexdigest()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(file, f"not UTF-8 text: byte {error.start} cannot be decoded; convert the file") from error
+    except OSError as error:
+        raise InputError(file, f"cannot be read: {error.strerror}; name a text file") from error
+
+
+def _pieces(text: str) -> list[str]:
+    """Documents, long ones cut at line ends: a tokenizer slows down on megabytes at once."""
+    pieces = []
+    for document in text.split(SEPARATOR):
+        lines = document.strip().splitlines(keepends=True)
+        start, size = 0, 0
+        for index, line in enumerate(lines):
+            size += len(line)
+            if size >= PIECE:
+                pieces.append("".join(lines[start : index + 1]))
+                start, size = index + 1, 0
+        pieces.append("".join(lines[start:]))
+    return [piece for piece in pieces if piece]
+
+
+def _encoded(tokenizer: Tokenizer, text: str, bos: int | None) -> list[int]:
+    ids = tokenizer.encode(text)
+    return ids[1:] if ids[:1] == [bos] else ids

@@ -1,0 +1,90 @@
+"""The command: what it prints, what it refuses, and what it needs."""
+
+import json
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
+from click.testing import CliRunner
+from small import MODEL, TIED
+
+from hc1gen.cli import main
+
+QUICK = ("--own-samples", "16", "--steps", "6", "--batch", "4", "--window", "15", "--no-compile", "--json")
+
+
+def command(*arguments: object):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def message(*arguments: object) -> str:
+    """Of a command that must end with exit code 2."""
+    done = command(*arguments)
+    assert done.exit_code == 2, done.output
+    return json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_run_from_the_command_line(tmp_path):
+    done = command(TIED, "-o", tmp_path / "out", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    fields = json.loads(done.stdout)
+    assert fields["steps"] == 6 and fields["out"] == str(tmp_path / "out")
+    row = fields["validation"]["own samples"]
+    assert abs(row["integer"] - row["teacher"] - row["difference"]) < 1e-9
+    files = {"config.json", "model.safetensors", "tokenizer.json", "training.json", "training.png"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == files
+    assert "step 6: integer golden model, nats per token: own samples" in done.stderr
+
+
+def test_a_text_that_is_too_short(tmp_path):
+    text = tmp_path / "short.txt"
+    text.write_text("a bad cab")
+    found = message(MODEL, "-o", tmp_path / "out", "--text", text, *QUICK)
+    assert found.startswith(f"{text}: text: got ") and "expected at least 120, 8 windows of 15; give a longer" in found
+
+
+def test_a_text_that_is_no_text(tmp_path):
+    text = tmp_path / "text.bin"
+    text.write_bytes(b"abc\xff")
+    found = message(MODEL, "-o", tmp_path / "out", "--text", text, *QUICK)
+    assert found == f"{text}: not UTF-8 text: byte 3 cannot be decoded; convert the file"
+    absent = tmp_path / "absent.txt"
+    found = message(MODEL, "-o", tmp_path / "out", "--text", absent, *QUICK)
+    assert found == f"{absent}: cannot be read: No such file or directory; name a text file"
+
+
+def test_a_tokenizer_that_does_not_fit(tmp_path):
+    for file in MODEL.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    tokenizer["added_tokens"] = [
+        {"id": 5000, "content": "<far>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+         "special": True}
+    ]  # fmt: skip
+    vocab = tokenizer["model"]["vocab"]
+    vocab.update({"<far>": 5000}) if isinstance(vocab, dict) else None
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    found = message(tmp_path, "-o", tmp_path / "out", *QUICK)
+    assert "take the tokenizer of this model" in found
+
+
+def test_options_that_exclude_each_other(tmp_path):
+    assert "give --minutes or --steps, not both" in message(MODEL, "-o", tmp_path / "out", "--minutes", 1, *QUICK)
+    assert "name one with --teacher" in message(TIED, "-o", tmp_path / "out", "--layers", 1, *QUICK).replace(
+        "name the model that it is for", "name one"
+    )
+    assert "expected cpu or cuda" in message(MODEL, "-o", tmp_path / "out", "--device", "tpu", *QUICK)
+
+
+def test_without_torch(tmp_path, monkeypatch):
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
+    done = command(MODEL, "-o", tmp_path / "out", *QUICK)
+    assert done.exit_code == 3
+    assert done.stderr == "error: torch: not installed; install with: pip install 'hc1gen[train]'\n"
+
+
+def test_nothing_else_imports_torch():
+    code = "import sys, hc1gen.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
