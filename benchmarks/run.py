@@ -15,6 +15,7 @@ import fpga
 import lanes
 import large
 import numeric
+import posttraining
 import sampling
 import speculation
 import speed
@@ -26,8 +27,8 @@ from hc1gen.errors import CheckFailed
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 MODULES = {
-    "numeric": numeric, "sampling": sampling, "large": large, "speed": speed, "speculation": speculation,
-    "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
+    "numeric": numeric, "posttraining": posttraining, "sampling": sampling, "large": large, "speed": speed,
+    "speculation": speculation, "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
 }  # fmt: skip
 QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""

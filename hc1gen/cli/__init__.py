@@ -15,8 +15,10 @@ from .evaluate import evaluate
 from .golden import golden
 from .inspection import inspect
 from .program import Program
+from .quantize import quantize
 from .sim import sim
 from .synth import synth
+from .train import train
 from .verify import verify
 
 
@@ -30,5 +32,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (bake, inspect, golden, sim, synth, verify, evaluate, doctor, demo):
+for command in (bake, inspect, golden, sim, synth, verify, evaluate, quantize, train, doctor, demo):
     main.add_command(command)

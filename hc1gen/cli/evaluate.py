@@ -1,114 +1,195 @@
-"""hc1gen eval: what rounding costs, in nats per token on a text."""
+"""hc1gen eval: models side by side on the same texts, in nats per token."""
 
-import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from ..errors import InputError, problem
+from ..errors import InputError
 from ..frontend import reference
-from ..frontend.evaluate import nll, windows
+from ..frontend.compare import Against, log_softmax, loss_fields
 from ..golden.model import GoldenModel
-from .models import EMBEDDED, Calibration, Checkpoint, calibrated, numeric_config, text_tokens
+from ..quant.config import NumericConfig
+from ..quant.quantized import QuantizedModel
+from .models import EMBEDDED, Calibration, Checkpoint, calibrated, numeric_config
 from .options import AT_LEAST_ONE, PATH, calibration_options, json_option, set_option
 from .output import Output
+from .texts import Text
 
 Logits = Callable[[np.ndarray], np.ndarray]
+VIEWS = {"float": "float", "quantized": "3-bit weights, float", "integer": "integer golden model"}
+"""Ways to run a checkpoint: as it stands; rounded to 3 bits, in float arithmetic; in the chip's integers."""
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A checkpoint, and how to get the 3-bit model of it."""
+
+    name: str
+    checkpoint: Checkpoint
+    context: int
+    calibrate: Callable[[Checkpoint, NumericConfig, int, Calibration], QuantizedModel]
+    config: NumericConfig
+    calibration: Calibration
+
+    @cached_property
+    def integers(self) -> QuantizedModel:
+        return self.calibrate(self.checkpoint, self.config, self.context, self.calibration)
+
+    @cached_property
+    def golden(self) -> GoldenModel:
+        return GoldenModel(self.integers, self.context)
+
+    def view(self, name: str) -> Logits:
+        """Tokens [T] → logits [T, V] of one of VIEWS."""
+        if name == "integer":
+            scale = 2.0**-self.integers.formats.logit_frac
+            return lambda row: self.golden.session().forward(row) * scale
+        ir = self.checkpoint.ir if name == "float" else self.integers.dequantize(self.checkpoint.ir)
+        return lambda row: reference.logits(ir, row)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One line of the result: a model in one view."""
+
+    model: str
+    view: str
+    logits: Logits
 
 
 @click.command("eval")
-@click.argument("model", type=PATH, default=EMBEDDED, metavar="[MODEL]")
-@click.option("--text", type=PATH, required=True, help="Text file to predict, UTF-8.")
-@click.option(
-    "--tokens",
-    type=AT_LEAST_ONE,
-    default=20000,
-    show_default=True,
-    help="Tokens of it to use, rounded up to whole windows.",
-)
+@click.argument("models", type=PATH, nargs=-1, metavar="[MODEL]...")
+@click.option("--text", "texts", type=PATH, multiple=True, required=True, metavar="FILE",
+              help="Text to predict, UTF-8, or a .npy of token ids; repeatable.")  # fmt: skip
+@click.option("--against", type=PATH, metavar="MODEL", help="The float model to compare with [the first MODEL].")
+@click.option("--view", "views", type=click.Choice(list(VIEWS)), multiple=True,
+              help="How to run the models; repeatable [all].")  # fmt: skip
+@click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True,
+              help="Tokens of each text to use, rounded up to whole windows.")  # fmt: skip
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens behind each BOS.")
 @calibration_options
 @set_option
 @json_option
 def evaluate(
-    model: Path, text: Path, tokens: int, window: int, calibration: Path | None, calibration_tokens: int,
-    settings: tuple[str, ...], output: Output,
+    models: tuple[Path, ...], texts: tuple[Path, ...], against: Path | None, views: tuple[str, ...], tokens: int,
+    window: int, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
-    """Cross-entropy of the float model, of its quantised weights in float, and of the integer golden model."""
-    config = numeric_config(settings)
-    checkpoint = Checkpoint.load(model)
-    rows = text_windows(checkpoint, text, tokens, window)
-    context = max(checkpoint.context(None), rows.shape[1] - 1)
-    source = Calibration.read(checkpoint, calibration, calibration_tokens, context)
-    integers = calibrated(output, checkpoint, config, context, source)
-    golden = GoldenModel(integers, context)
-    scale = 2.0**-integers.formats.logit_frac
-    dequantized = integers.dequantize(checkpoint.ir)
-    models: dict[str, Logits] = {
-        "float": lambda row: reference.logits(checkpoint.ir, row),
-        "quantized": lambda row: reference.logits(dequantized, row),
-        "integer": lambda row: golden.session().forward(row) * scale,
+    """Compare models on texts: in float, with 3-bit weights in float, as integer golden models.
+
+    Each line is compared with one float model. All models must have the same tokenizer.
+    """
+    config, paths = numeric_config(settings), models or (EMBEDDED,)
+    loaded = {path: Checkpoint.read(path) for path in dict.fromkeys([against or paths[0], *paths])}
+    right = loaded[against or paths[0]]
+    checkpoints = _named({path: loaded[path] for path in dict.fromkeys(paths)})
+    read = [Text.read(right, file, tokens, window) for file in texts]
+    _check(right, checkpoints, read)
+    longest = max(text.rows.shape[1] - 1 for text in read)
+    candidates = []
+    for name, checkpoint in checkpoints.items():
+        context = max(checkpoint.context(None), longest)
+        source = Calibration.read(checkpoint, calibration, calibration_tokens, context)
+        candidates.append(Candidate(name, checkpoint, context, partial(calibrated, output), config, source))
+    asked = [view for view in VIEWS if not views or view in views]
+    runs = [Run(each.name, view, each.view(view)) for each in candidates for view in asked]
+    results = [measure(output, right, runs, text) for text in read]
+    golden = [each.golden for each in candidates] if "integer" in asked else []
+    fields = {
+        "against": right.ir.name,
+        "texts": results,
+        **_simple(results[0]["models"][: len(asked)]),
+        "saturations": sum(sum(each.meter.saturations.values()) for each in golden),
+        "windows": results[0]["windows"],
+        "window": window,
     }
-    fields = measure(output, models, rows)
-    fields |= {"saturations": sum(golden.meter.saturations.values()), "windows": len(rows), "window": window}
     _show(output, fields)
     output.result(fields)
 
 
-def text_windows(checkpoint: Checkpoint, text: Path, tokens: int, window: int) -> np.ndarray:
-    """Windows of a text behind BOS; InputError where there is not one, or the model is too short for it."""
-    shape = checkpoint.ir.config
-    ids = text_tokens(checkpoint, text)[: -(-tokens // window) * window]
-    rows = windows(ids, window, shape.bos)
+def _named(checkpoints: dict[Path, Checkpoint]) -> dict[str, Checkpoint]:
+    """Checkpoints by the names of their folders, or by their paths where two have the same."""
+    names = Counter(each.ir.name for each in checkpoints.values())
+    return {each.ir.name if names[each.ir.name] == 1 else str(p): each for p, each in checkpoints.items()}
+
+
+def _check(right: Checkpoint, checkpoints: dict[str, Checkpoint], texts: list[Text]) -> None:
+    """InputError where models cannot be compared token by token, or one cannot read a text."""
     problems = []
-    if not len(rows):
-        problems.append(
-            problem("text", f"{len(ids)} tokens", f"a window of {window} or more", "choose a smaller --window")
-        )
-    if not 1 <= rows.shape[1] - 1 <= shape.max_positions:
-        least = 1 if shape.bos is not None else 2
-        expected = f"{least} to {shape.max_positions + least - 1}, what the model can see"
-        problems.append(problem("--window", window, expected, "choose a value in that range"))
+    for name, checkpoint in checkpoints.items():
+        if difference := right.tokenizer.difference(checkpoint.tokenizer, "this model's"):
+            problems.append(f"{name} differs from {right.ir.name}: {difference}; compare models of the same tokenizer")
+        problems += [f"{name}, {text.file}: {p}" for text in texts for p in text.problems(checkpoint)]
     if problems:
-        raise InputError(text, problems)
-    return rows
+        raise InputError("eval", problems)
 
 
-def measure(output: Output, models: dict[str, Logits], rows: np.ndarray) -> dict[str, Any]:
-    """JSON fields of each model over the same windows, and the differences."""
-    losses: dict[str, list[float]] = {name: [] for name in models}
-    with output.progress("evaluating", len(rows)) as progress:
-        for done, row in enumerate(rows):
-            for name, logits in models.items():
-                losses[name].extend(nll(logits(row[:-1]), row[1:]))
+def measure(output: Output, right: Checkpoint, runs: Sequence[Run], text: Text) -> dict[str, Any]:
+    """JSON fields of one text: every run alone and against the float model `right`, and pairs of models."""
+    losses: list[list[float]] = [[] for _ in runs]
+    against = [Against() for _ in runs]
+    pairs = {
+        (i, j): Against() for (i, a), (j, b) in combinations(enumerate(runs), 2)
+        if a.view == b.view and a.model != b.model
+    }  # fmt: skip
+    with output.progress(f"evaluating {text.file.name}", len(text.rows)) as progress:
+        for done, row in enumerate(text.rows):
+            wanted = log_softmax(reference.logits(right.ir, row[:-1]))
+            said = [log_softmax(run.logits(row[:-1])) for run in runs]
+            for loss, versus, p in zip(losses, against, said, strict=True):
+                loss.extend(-p[np.arange(len(p)), row[1:]])
+                versus.add(wanted, p)
+            for (i, j), pair in pairs.items():
+                pair.add(said[i], said[j])
             progress("", done + 1)
-    fields: dict[str, Any] = {}
-    for name, values in losses.items():
-        mean = float(np.mean(values))
-        perplexity = math.exp(mean) if mean < 700 else math.inf
-        fields[name] = {"cross_entropy": mean, "perplexity": perplexity, "tokens": len(values)}
-    entropy = {name: fields[name]["cross_entropy"] for name in models}
+    size = text.size(right)
+    lines = [
+        {"model": run.model, "view": run.view, **loss_fields(loss, size), **versus.fields()}
+        for run, loss, versus in zip(runs, losses, against, strict=True)
+    ]
+    together = [
+        {"models": [runs[i].model, runs[j].model], "view": runs[i].view, **pair.fields()}
+        for (i, j), pair in pairs.items()
+    ]
+    return {"text": str(text.file), "windows": len(text.rows), "bytes": size, "models": lines, "pairs": together}
+
+
+def _simple(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """JSON fields of the first model on the first text by view, and what the steps cost, as far as they are there."""
+    kept = ("cross_entropy", "perplexity", "tokens")
+    fields: dict[str, Any] = {line["view"]: {name: line[name] for name in kept} for line in lines}
+    steps = {"quantized_minus_float": ("quantized", "float"), "integer_minus_quantized": ("integer", "quantized")}
     fields["difference"] = {
-        "quantized_minus_float": entropy["quantized"] - entropy["float"],
-        "integer_minus_quantized": entropy["integer"] - entropy["quantized"],
-    }
+        name: fields[a]["cross_entropy"] - fields[b]["cross_entropy"]
+        for name, (a, b) in steps.items() if a in fields and b in fields
+    }  # fmt: skip
     return fields
 
 
+COLUMNS = {
+    "cross-entropy": "cross_entropy", "perplexity": "perplexity", "bits per byte": "bits_per_byte", "KL": "kl",
+    "agreement": "agreement", "acceptance": "acceptance", "tokens": "tokens",
+}  # fmt: skip
+
+
 def _show(output: Output, fields: dict[str, Any]) -> None:
-    names = {"float": "float", "quantized": "3-bit weights, float", "integer": "integer golden model"}
-    rows = [
-        [label, *(fields[name][key] for key in ("cross_entropy", "perplexity", "tokens"))]
-        for name, label in names.items()
-    ]
-    output.table("cross-entropy, nats per token", ("model", "cross-entropy", "perplexity", "tokens"), rows)
-    output.facts(
-        {
-            "weights cost": f"{fields['difference']['quantized_minus_float']:+.4f} nats",
-            "integers cost": f"{fields['difference']['integer_minus_quantized']:+.4f} nats",
-            "saturated values": fields["saturations"],
-        }
-    )
+    for text in fields["texts"]:
+        rows = [
+            [line["model"], VIEWS[line["view"]], *("" if line[key] is None else line[key] for key in COLUMNS.values())]
+            for line in text["models"]
+        ]
+        output.table(f"{text['text']}, nats per token", ("model", "as", *COLUMNS), rows)
+        pairs = [[*p["models"], VIEWS[p["view"]], p["kl"], p["agreement"], p["acceptance"]] for p in text["pairs"]]
+        if pairs:
+            columns = ("model", "with", "as", "KL", "agreement", "acceptance")
+            output.table("pairs: how well the second drafts for the first", columns, pairs)
+    costs = {"quantized_minus_float": "weights cost", "integer_minus_quantized": "integers cost"}
+    facts: dict[str, object] = {costs[key]: f"{value:+.4f} nats" for key, value in fields["difference"].items()}
+    output.facts({**facts, "KL, agreement, acceptance": f"against {fields['against']} in float",
+                  "saturated values": fields["saturations"]})  # fmt: skip

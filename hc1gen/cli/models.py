@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import InputError, problem
 from ..frontend.checkpoint import load_checkpoint
+from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
+from ..frontend.gguf import load_gguf
 from ..frontend.model import ModelIR
 from ..frontend.tokenizer import Tokenizer
 from ..frontend.weights import find_entry
@@ -41,6 +43,14 @@ class Checkpoint:
         ir = load_checkpoint(path)
         folder = find_entry(path).parent
         return cls(ir, Tokenizer.load(folder, ir.config), folder / "tokenizer.json")
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """As `load`, or from a GGUF file, which holds model and tokenizer: then that is the `tokenizer_file` too."""
+        if path.suffix != GGUF_SUFFIX or path.is_dir():
+            return cls.load(path)
+        found = load_gguf(path)
+        return cls(found.ir, Tokenizer(found.tokenizer, found.ir.config, path), path)
 
     def context(self, wanted: int | None) -> int:
         """The context asked for, or the usual one."""

@@ -61,10 +61,15 @@ def load_config(path: Path) -> ModelConfig:
     """
     if not path.is_file():
         raise InputError(path, "no such file; config.json must stand beside the checkpoint")
-    reader = _Reader(read_object(path))
+    return config_of(read_object(path), path)
+
+
+def config_of(fields: dict[str, Any], where: Path) -> ModelConfig:
+    """As `load_config`, of the fields themselves."""
+    reader = _Reader(fields)
     config = reader.config()
     if reader.problems or config is None:
-        raise InputError(path, reader.problems)
+        raise InputError(where, reader.problems)
     return config
 
 

@@ -18,15 +18,22 @@ def logits(model: ModelIR, tokens: np.ndarray, activation: Activation | None = N
     Raises InputError if `tokens` is empty, not a vector of integers, longer than max_positions, or outside the
     vocabulary.
     """
+    return final(model, tokens, activation) @ model.head.T
+
+
+def final(model: ModelIR, tokens: np.ndarray, activation: Activation | None = None) -> np.ndarray:
+    """What the head sees, float32 [T, D]; the rest as `logits`."""
     tokens = _checked(model, np.asarray(tokens))
     enter = activation or _unchanged
     config = model.config
     rotation = rope_tables(config, len(tokens))
     x = model.embedding[tokens]
     for layer in model.layers:
-        x = x + _attention(layer, config, rms_norm(x, layer.input_norm, config.rms_eps), rotation, enter)
-        x = x + _mlp(layer, rms_norm(x, layer.post_norm, config.rms_eps), enter)
-    return enter(rms_norm(x, model.final_norm, config.rms_eps)) @ model.head.T
+        seen = enter(rms_norm(x, layer.input_norm, config.rms_eps))
+        x = x + enter(mix(layer, config, seen, rotation)) @ layer.o.T
+        seen = enter(rms_norm(x, layer.post_norm, config.rms_eps))
+        x = x + enter(gated(layer, seen)) @ layer.down.T
+    return enter(rms_norm(x, model.final_norm, config.rms_eps))
 
 
 def rms_norm(x: np.ndarray, gain: np.ndarray, eps: float) -> np.ndarray:
@@ -55,16 +62,9 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def _attention(
-    layer: LayerWeights,
-    config: ModelConfig,
-    x: np.ndarray,
-    rotation: tuple[np.ndarray, np.ndarray],
-    enter: Activation,
-) -> np.ndarray:
-    """Causal grouped-query attention of normalised x [T, D] -> [T, D]."""
+def mix(layer: LayerWeights, config: ModelConfig, x: np.ndarray, rotation: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Causal grouped-query attention of normalised x [T, D], before its output matrix -> [T, heads * head_dim]."""
     length, groups = len(x), config.heads // config.kv_heads
-    x = enter(x)
     q = rotate(_heads(x @ layer.q.T, config.head_dim), rotation)
     k = rotate(_heads(x @ layer.k.T, config.head_dim), rotation)
     v = _heads(x @ layer.v.T, config.head_dim)
@@ -72,17 +72,16 @@ def _attention(
     scores = q @ k.transpose(0, 2, 1) * np.float32(config.head_dim**-0.5)
     future = np.triu(np.ones((length, length), dtype=bool), k=1)
     mixed = softmax(np.where(future, np.float32(-np.inf), scores)) @ v
-    return enter(mixed.transpose(1, 0, 2).reshape(length, -1)) @ layer.o.T
+    return mixed.transpose(1, 0, 2).reshape(length, -1)
 
 
-def _mlp(layer: LayerWeights, x: np.ndarray, enter: Activation) -> np.ndarray:
-    """SwiGLU of normalised x [T, D] -> [T, D]."""
-    x = enter(x)
-    gate, up = x @ layer.gate.T, x @ layer.up.T
-    return enter(_silu(gate) * up) @ layer.down.T
+def gated(layer: LayerWeights, x: np.ndarray) -> np.ndarray:
+    """SwiGLU of normalised x [T, D], before its output matrix -> [T, intermediate]."""
+    return silu(x @ layer.gate.T) * (x @ layer.up.T)
 
 
-def _silu(x: np.ndarray) -> np.ndarray:
+def silu(x: np.ndarray) -> np.ndarray:
+    """x * sigmoid(x)."""
     return x * (np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * x)))
 
 

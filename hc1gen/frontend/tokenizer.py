@@ -45,8 +45,8 @@ class Tokenizer:
             raise InputError(path, f"has {size} tokens, the model has {config.vocab}; take the tokenizer of this model")
         return cls(inner, config, path)
 
-    def difference(self, other: "Tokenizer") -> str | None:
-        """The first thing in which `other` differs, as "what is this, the draft's that"; None where they agree.
+    def difference(self, other: "Tokenizer", whose: str = "the draft's") -> str | None:
+        """The first thing in which `other` differs, as "what is this, {whose} that"; None where they agree.
 
         Compared: size of the vocabulary, BOS and EOS of the models, every token, then the rest of tokenizer.json.
         """
@@ -58,12 +58,12 @@ class Tokenizer:
         ]
         for what, wanted, found in pairs:
             if wanted != found:
-                return f"{what} is {wanted}, the draft's {found}"
+                return f"{what} is {wanted}, {whose} {found}"
         for token in range(ours.vocab):
             a, b = self._inner.id_to_token(token), other._inner.id_to_token(token)
             if a != b:
-                return f"token {token} is {a!r}, the draft's {b!r}"
-        return _difference("tokenizer", json.loads(self._inner.to_str()), json.loads(other._inner.to_str()))
+                return f"token {token} is {a!r}, {whose} {b!r}"
+        return _difference("tokenizer", json.loads(self._inner.to_str()), json.loads(other._inner.to_str()), whose)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt: BOS once in front if the model has one, whatever the post-processor would add.
@@ -150,12 +150,12 @@ def _ids(tokens: int | tuple[int, ...] | None) -> str:
     return ", ".join(map(str, tokens if isinstance(tokens, tuple) else [] if tokens is None else [tokens])) or "none"
 
 
-def _difference(path: str, a: Any, b: Any) -> str | None:
+def _difference(path: str, a: Any, b: Any, whose: str) -> str | None:
     """The first difference between two JSON values."""
     if isinstance(a, dict) and isinstance(b, dict):
         pairs = [(f"{path}.{key}", a.get(key), b.get(key)) for key in sorted(a.keys() | b.keys())]
     elif isinstance(a, list) and isinstance(b, list):
         pairs = [(f"{path}[{i}]", x, y) for i, (x, y) in enumerate(zip_longest(a, b))]
     else:
-        return None if a == b else f"{path} is {a!r}, the draft's {b!r}"
-    return next((found for pair in pairs if (found := _difference(*pair))), None)
+        return None if a == b else f"{path} is {a!r}, {whose} {b!r}"
+    return next((found for pair in pairs if (found := _difference(*pair, whose))), None)

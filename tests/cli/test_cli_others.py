@@ -32,7 +32,8 @@ def test_eval(model, bos, text):
     done = hc1gen("eval", model, "--text", text, "--tokens", 200, "--window", 50, "--calibration-tokens", 60, "--json")
     assert done.code == 0, done.stderr
     fields = done.fields
-    assert fields.keys() == {"float", "quantized", "integer", "difference", "saturations", "windows", "window"}
+    simple = {"float", "quantized", "integer", "difference", "saturations", "windows", "window"}
+    assert fields.keys() == simple | {"against", "texts"}
     assert (fields["windows"], fields["window"]) == (4, 50)
     for name in ("float", "quantized", "integer"):
         assert fields[name].keys() == {"cross_entropy", "perplexity", "tokens"}
@@ -50,7 +51,7 @@ def test_eval(model, bos, text):
 
 def test_eval_for_people(text):
     done = hc1gen("eval", SMALL, "--text", text, "--window", 50, "--calibration-tokens", 60)
-    assert "3-bit weights, float" in done.stdout and "integers cost" in done.stdout
+    assert "golden" in done.stdout and "integers cost" in done.stdout and "agreement" in done.stdout
 
 
 def test_eval_refuses(text, tmp_path):

@@ -1,0 +1,104 @@
+"""hc1gen quantize: a checkpoint with every row on the 3-bit grid, without training."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ..errors import InputError, problem
+from ..frontend.evaluate import windows
+from ..frontend.export import QUANTIZED, check_folder, write_checkpoint
+from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
+from ..frontend.gguf import load_gguf
+from ..frontend.jsonfile import read_object
+from ..frontend.sampling import sample
+from ..frontend.tokenizer import Tokenizer
+from ..quant.posttrain import METHODS, USUAL, TensorReport, posttrain
+from .models import Checkpoint, text_tokens
+from .options import AT_LEAST_ONE, PATH, json_option
+from .output import Output
+
+WINDOW = 256
+TOKENS_PER_INPUT = 4
+"""Fewer tokens for each input of the widest matrix say too little about what enters it."""
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="Folder to write.")
+@click.option("--method", type=click.Choice(list(METHODS)), default=USUAL, show_default=True,
+              help="rtn: nearest; gptq: GPTQ; follow: GPTQ, descent, outputs like the float model's.")  # fmt: skip
+@click.option("--text", "texts", type=PATH, multiple=True, metavar="FILE",
+              help="Calibrate on this, UTF-8; repeatable [on text that the model writes].")  # fmt: skip
+@click.option("--tokens", type=AT_LEAST_ONE, default=32768, show_default=True, help="Tokens to calibrate on.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the text it writes.")
+@json_option
+def quantize(
+    model: Path, out: Path, method: str, texts: tuple[Path, ...], tokens: int, seed: int, output: Output
+) -> None:
+    """Round a model to 3 bits, without training, and write it as a checkpoint for hc1gen bake.
+
+    MODEL is as for bake, or a .gguf file. Every row of every matrix, embedding and LM head becomes integers in -4..3
+    times a scale.
+    """
+    start = time.perf_counter()
+    check_folder(out)
+    checkpoint, config, tokenizer = _load(model)
+    rows = calibration_rows(output, checkpoint, texts, tokens, seed)
+    layers = checkpoint.ir.config.layers
+    with output.progress(f"quantising {checkpoint.ir.name}", layers) as progress:
+        rounded, tensors = posttrain(checkpoint.ir, rows, METHODS[method], progress)
+    report = {
+        "checkpoint": {"name": checkpoint.ir.name, "sha256": checkpoint.ir.sha256},
+        "method": method,
+        "calibration": {"texts": [file.name for file in texts], "tokens": int(rows.size), "seed": seed},
+        "tensors": [asdict(tensor) for tensor in tensors],
+    }
+    write_checkpoint(out, rounded, config, tokenizer, QUANTIZED, report)
+    _show(output, out, tensors, rows.size, time.perf_counter() - start)
+    output.result({"out": str(out), **report, "seconds": round(time.perf_counter() - start, 3)})
+
+
+def calibration_rows(
+    output: Output, checkpoint: Checkpoint, texts: tuple[Path, ...], tokens: int, seed: int
+) -> np.ndarray:
+    """Windows int64 [N, T] of the texts, the same number of tokens from each, or of the model's own."""
+    shape = checkpoint.ir.config
+    length = min(WINDOW, shape.max_positions)
+    widest = max(shape.hidden, shape.intermediate, shape.heads * shape.head_dim)
+    least = TOKENS_PER_INPUT * widest
+    if tokens < least:
+        raise InputError("--tokens", problem("tokens", tokens, f"{least} or more", "this model needs as many"))
+    if not texts:
+        count = -(-tokens // length)
+        with output.progress("writing a text to calibrate on", length) as progress:
+            return sample(checkpoint.ir, count, length, seed, lambda done: progress("", done))
+    share, found = -(-tokens // len(texts)), []
+    for file in texts:
+        ids = text_tokens(checkpoint, file)[:share]
+        found.append(windows(ids, length - (shape.bos is not None), shape.bos))
+        if found[-1].size * len(texts) < least:
+            got, expected = f"{len(ids)} tokens", f"{-(-least // len(texts))} or more"
+            raise InputError(file, problem("calibration text", got, expected, "give a longer one, or leave --text out"))
+    return np.concatenate(found)
+
+
+def _load(path: Path) -> tuple[Checkpoint, dict[str, Any], str]:
+    """The model, the fields of its config.json, and the text of its tokenizer.json."""
+    if path.suffix == GGUF_SUFFIX:
+        found = load_gguf(path)
+        tokenizer = Tokenizer(found.tokenizer, found.ir.config, path)
+        return Checkpoint(found.ir, tokenizer, path), found.config, found.tokenizer.to_str(pretty=True)
+    checkpoint = Checkpoint.load(path)
+    config = read_object(checkpoint.tokenizer_file.parent / "config.json")
+    return checkpoint, config, checkpoint.tokenizer_file.read_text(encoding="utf-8")
+
+
+def _show(output: Output, out: Path, tensors: list[TensorReport], tokens: int, seconds: float) -> None:
+    columns = ("tensor", "rows", "columns", "error of outputs", "the same, nearest", "zero weights")
+    rows = [[t.name, t.rows, t.columns, f"{t.error:.1%}", f"{t.rtn_error:.1%}", f"{t.zeros:.1%}"] for t in tensors]
+    output.table("error on the calibration text, root mean square relative to the outputs wanted", columns, rows)
+    output.facts({"calibrated on": f"{tokens:,} tokens", "took": f"{seconds:.1f} s", "written to": str(out)})

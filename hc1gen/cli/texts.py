@@ -1,0 +1,71 @@
+"""Texts to measure on: files of text or of token ids, cut into windows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, problem
+from ..frontend.evaluate import windows
+from .models import Checkpoint, text_tokens
+
+TOKEN_FILE = ".npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """Windows of token ids, int64 [N, W]: the first of each is given, the others are to be predicted."""
+
+    file: Path
+    rows: np.ndarray
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint, file: Path, tokens: int, window: int) -> "Text":
+        """About the first `tokens` tokens of a file, rounded up to whole windows.
+
+        A UTF-8 text, or a vector of ids in a .npy file, is cut into windows of `window` behind a BOS; a matrix of ids
+        has a window in each row as it stands. InputError where there is no whole window, or the model is too short
+        for it.
+        """
+        shape = checkpoint.ir.config
+        ids = _read_ids(file, shape.vocab) if file.suffix == TOKEN_FILE else np.array(text_tokens(checkpoint, file))
+        if ids.ndim == 2:
+            rows = ids[: -(-tokens // max(ids.shape[1] - 1, 1))]
+        else:
+            rows = windows(ids[: -(-tokens // window) * window], window, shape.bos)
+        text = cls(file, rows)
+        problems = text.problems(checkpoint)
+        if not len(rows):
+            expected = f"a window of {window} or more"
+            problems.insert(0, problem("text", f"{ids.size} tokens", expected, "choose a smaller --window"))
+        if problems:
+            raise InputError(file, problems)
+        return text
+
+    def problems(self, checkpoint: Checkpoint) -> list[str]:
+        """What keeps a model from reading the windows."""
+        shape, least = checkpoint.ir.config, 1 if checkpoint.ir.config.bos is not None else 2
+        if 1 <= self.rows.shape[1] - 1 <= shape.max_positions:
+            return []
+        got, expected = self.rows.shape[1] - (2 - least), f"{least} to {shape.max_positions + least - 1}"
+        return [problem("--window", got, f"{expected}, what the model can see", "choose a value in that range")]
+
+    def size(self, checkpoint: Checkpoint) -> int:
+        """Bytes of what is to be predicted, in UTF-8."""
+        decode = checkpoint.tokenizer.decode
+        return sum(len(decode(row).encode()) - len(decode(row[:1]).encode()) for row in self.rows)
+
+
+def _read_ids(file: Path, vocab: int) -> np.ndarray:
+    """Token ids int64 [T] or [N, T] of a .npy file."""
+    try:
+        ids = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(file, f"cannot be read as an array of numpy: {error}") from error
+    if not np.issubdtype(ids.dtype, np.integer) or ids.ndim not in (1, 2) or not ids.size:
+        got = f"{ids.dtype} {list(ids.shape)}"
+        raise InputError(file, problem("token ids", got, "integers [T] or [windows, T]", "save them with numpy.save"))
+    if ids.min() < 0 or ids.max() >= vocab:
+        got, todo = f"{ids.min()}..{ids.max()}", "take ids of this model's tokenizer"
+        raise InputError(file, problem("token ids", got, f"0..{vocab - 1}", todo))
+    return ids.astype(np.int64)
