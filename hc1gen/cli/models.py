@@ -12,6 +12,7 @@ from ..frontend.checkpoint import load_checkpoint
 from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
 from ..frontend.gguf import load_gguf
 from ..frontend.model import ModelIR
+from ..frontend.textfile import read_text
 from ..frontend.tokenizer import Tokenizer
 from ..frontend.weights import find_entry
 from ..golden.calibrate import calibrate
@@ -114,22 +115,10 @@ class Calibration:
         return cls(len(tokens), windows)
 
 
-def read_text(file: Path) -> str:
-    """A text file, UTF-8."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(file, f"not UTF-8 text: byte {error.start} cannot be decoded; convert the file") from error
-    except OSError as error:
-        raise InputError(file, f"cannot be read: {error.strerror}") from error
-
-
 def text_tokens(checkpoint: Checkpoint, file: Path) -> list[int]:
     """Token ids of a text file, without BOS; InputError where there are none."""
     text = read_text(file)
-    tokens = checkpoint.tokenizer.encode(text) if text else []
-    if tokens[:1] == [checkpoint.ir.config.bos]:
-        tokens = tokens[1:]
+    tokens = checkpoint.tokenizer.encode_text(text) if text else []
     if not tokens:
         raise InputError(file, "holds no text; give a file with text of the kind the model is for")
     return tokens

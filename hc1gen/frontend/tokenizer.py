@@ -83,6 +83,11 @@ class Tokenizer:
             raise InputError(self._where, "empty prompt: this model has no BOS, so a prompt needs at least one token")
         return ids
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a text that is no prompt: as `encode`, without the BOS in front."""
+        ids = self.encode(text)
+        return ids[1:] if ids[:1] == [self._config.bos] else ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without special tokens. Raises InputError for an id outside the model's vocabulary."""
         for token in ids:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..frontend import reference
+from ..frontend import compare, reference
 from ..frontend.evaluate import cross_entropy
 from ..frontend.model import ModelIR
 from ..golden.model import GoldenModel
@@ -31,9 +31,5 @@ def losses(logits: Logits, sets: dict[str, np.ndarray]) -> dict[str, float]:
 
 def acceptance(draft: Logits, target: Logits, rows: np.ndarray) -> float:
     """Mean over positions of sum of min(p, q) at temperature 1: how often a token of the draft is accepted."""
-    return float(np.mean([np.minimum(_softmax(draft(r[:-1])), _softmax(target(r[:-1]))).sum(axis=-1) for r in rows]))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    pairs = ((compare.log_softmax(draft(row[:-1])), compare.log_softmax(target(row[:-1]))) for row in rows)
+    return float(np.mean([compare.acceptance(p, q) for p, q in pairs]))

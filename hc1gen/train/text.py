@@ -10,6 +10,7 @@ import torch
 
 from ..errors import InputError, problem
 from ..frontend.evaluate import windows
+from ..frontend.textfile import read_text
 from ..frontend.tokenizer import Tokenizer
 from .teacher import FloatModel
 
@@ -35,7 +36,7 @@ class Texts:
 
 def text_windows(file: Path, tokenizer: Tokenizer, window: int, bos: int | None, vocab: int) -> np.ndarray:
     """A text file → int64 [N, window + 1], without BOS [N, window]. `InputError` where it holds too little."""
-    tokens = np.array([t for piece in _pieces(_read(file)) for t in _encoded(tokenizer, piece, bos)], np.int64)
+    tokens = np.array([t for piece in _pieces(read_text(file)) for t in tokenizer.encode_text(piece)], np.int64)
     rows = windows(tokens, window, bos)
     if len(rows) < LEAST:
         found = f"{len(tokens):,} tokens"
@@ -70,16 +71,7 @@ def held_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def digest(file: Path) -> str:
     """SHA-256 of a text. `InputError` where it cannot be read."""
-    return hashlib.sha256(_read(file).encode()).hexdigest()
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(file, f"not UTF-8 text: byte {error.start} cannot be decoded; convert the file") from error
-    except OSError as error:
-        raise InputError(file, f"cannot be read: {error.strerror}; name a text file") from error
+    return hashlib.sha256(read_text(file).encode()).hexdigest()
 
 
 def _pieces(text: str) -> list[str]:
@@ -95,8 +87,3 @@ def _pieces(text: str) -> list[str]:
                 start, size = index + 1, 0
         pieces.append("".join(lines[start:]))
     return [piece for piece in pieces if piece]
-
-
-def _encoded(tokenizer: Tokenizer, text: str, bos: int | None) -> list[int]:
-    ids = tokenizer.encode(text)
-    return ids[1:] if ids[:1] == [bos] else ids
