@@ -7,6 +7,7 @@ import numpy as np
 
 from ..frontend.model import ModelIR
 from ..quant.quantized import QuantizedModel
+from ..rtl.embedding import embedding_bits
 from ..rtl.plan import Plan
 from ..rtl.transformer import Transformer
 
@@ -51,7 +52,7 @@ def costs(transformer: Transformer) -> dict[str, Any]:
     return {
         **{name: sum(getattr(kind, name) for kind in kinds) for name in names},
         "kv_bits": kv_bits(plan),
-        "embedding_bits": 3 * int(transformer.model.embedding.size),
+        "embedding_bits": embedding_bits(transformer.model) * int(transformer.model.embedding.size),
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,

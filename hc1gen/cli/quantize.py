@@ -1,5 +1,6 @@
 """hc1gen quantize: a checkpoint with every row on the 3-bit grid, without training."""
 
+import fnmatch
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -14,14 +15,17 @@ from ..frontend.export import QUANTIZED, check_folder, write_checkpoint
 from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
 from ..frontend.gguf import load_gguf
 from ..frontend.jsonfile import read_object
+from ..frontend.model import ModelIR
 from ..frontend.sampling import sample
 from ..frontend.tokenizer import Tokenizer
 from ..quant.posttrain import METHODS, USUAL, TensorReport, posttrain
+from ..quant.sensitivity import WIDTHS, choose, measure
 from .models import Checkpoint, text_tokens
 from .options import AT_LEAST_ONE, PATH, json_option
 from .output import Output
 
 WINDOW = 256
+SENSITIVITY_TOKENS = 2048
 TOKENS_PER_INPUT = 4
 """Fewer tokens for each input of the widest matrix say too little about what enters it."""
 
@@ -34,23 +38,40 @@ TOKENS_PER_INPUT = 4
 @click.option("--text", "texts", type=PATH, multiple=True, metavar="FILE",
               help="Calibrate on this, UTF-8; repeatable [on text that the model writes].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=32768, show_default=True, help="Tokens to calibrate on.")
+@click.option("--bits", "widths", multiple=True, metavar="TENSOR=N",
+              help="3 to 6 bits for tensors of this name, which may have * in it; repeatable [3 for all].")  # fmt: skip
+@click.option("--budget", type=click.FloatRange(min=1), metavar="FACTOR",
+              help="Give the most sensitive tensors more bits, for so many times the full adders [1].")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the text it writes.")
 @json_option
 def quantize(
-    model: Path, out: Path, method: str, texts: tuple[Path, ...], tokens: int, seed: int, output: Output
+    model: Path,
+    out: Path,
+    method: str,
+    texts: tuple[Path, ...],
+    tokens: int,
+    widths: tuple[str, ...],
+    budget: float | None,
+    seed: int,
+    output: Output,
 ) -> None:
     """Round a model to 3 bits, without training, and write it as a checkpoint for hc1gen bake.
 
     MODEL is as for bake, or a .gguf file. Every row of every matrix, embedding and LM head becomes integers in -4..3
-    times a scale.
-    """
+    times a scale; of up to 6 bits where --bits or --budget says so.
+    """  # fmt: skip
+    if widths and budget is not None:
+        raise click.UsageError("give --bits or --budget, not both")
     start = time.perf_counter()
     check_folder(out)
     checkpoint, config, tokenizer = _load(model)
+    bits = tensor_bits(widths, checkpoint.ir)
     rows = calibration_rows(output, checkpoint, texts, tokens, seed)
+    if budget is not None:
+        bits = _within(output, checkpoint, rows, budget)
     layers = checkpoint.ir.config.layers
     with output.progress(f"quantising {checkpoint.ir.name}", layers) as progress:
-        rounded, tensors = posttrain(checkpoint.ir, rows, METHODS[method], progress)
+        rounded, tensors = posttrain(checkpoint.ir, rows, METHODS[method], progress, bits)
     report = {
         "checkpoint": {"name": checkpoint.ir.name, "sha256": checkpoint.ir.sha256},
         "method": method,
@@ -86,6 +107,29 @@ def calibration_rows(
     return np.concatenate(found)
 
 
+def tensor_bits(widths: tuple[str, ...], ir: ModelIR) -> dict[str, int]:
+    """`TENSOR=N` as bits by the names of stored tensors; of several that meet a tensor the last one counts."""
+    names = [name for name, array in ir.tensors() if array.ndim == 2]
+    found: dict[str, int] = {}
+    for each in widths:
+        pattern, _, bits = each.rpartition("=")
+        if not bits.isdigit() or int(bits) not in WIDTHS:
+            raise click.UsageError(f"--bits {each}: got {bits or 'no number'}, expected TENSOR=N with N from 3 to 6")
+        met = fnmatch.filter(names, pattern)
+        if not met:
+            raise click.UsageError(f"--bits {each}: no matrix has that name; there is {names[0]}, {names[1]}, ...")
+        found |= dict.fromkeys(met, int(bits))
+    return found
+
+
+def _within(output: Output, checkpoint: Checkpoint, rows: np.ndarray, budget: float) -> dict[str, int]:
+    """Bits for the most sensitive tensors, measured on the first windows of the calibration text."""
+    few = rows[: max(1, SENSITIVITY_TOKENS // rows.shape[1])]
+    count = sum(1 for _ in checkpoint.ir.matrices())
+    with output.progress("measuring how sensitive tensors are", count) as progress:
+        return choose(measure(checkpoint.ir, few, progress), budget)
+
+
 def _load(path: Path) -> tuple[Checkpoint, dict[str, Any], str]:
     """The model, the fields of its config.json, and the text of its tokenizer.json."""
     if path.suffix == GGUF_SUFFIX:
@@ -98,7 +142,9 @@ def _load(path: Path) -> tuple[Checkpoint, dict[str, Any], str]:
 
 
 def _show(output: Output, out: Path, tensors: list[TensorReport], tokens: int, seconds: float) -> None:
-    columns = ("tensor", "rows", "columns", "error of outputs", "the same, nearest", "zero weights")
-    rows = [[t.name, t.rows, t.columns, f"{t.error:.1%}", f"{t.rtn_error:.1%}", f"{t.zeros:.1%}"] for t in tensors]
+    columns = ("tensor", "rows", "columns", "bits", "error of outputs", "the same, nearest", "zero weights")
+    rows = [
+        [t.name, t.rows, t.columns, t.bits, f"{t.error:.1%}", f"{t.rtn_error:.1%}", f"{t.zeros:.1%}"] for t in tensors
+    ]
     output.table("error on the calibration text, root mean square relative to the outputs wanted", columns, rows)
     output.facts({"calibrated on": f"{tokens:,} tokens", "took": f"{seconds:.1f} s", "written to": str(out)})

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from .compress import compress, half_adders
+from .digits import BASE_BITS, digits, magnitudes
 from .network import Literal, Network
 from .parts import Sums, share
 from .triples import Bags, Term, Triple
@@ -21,9 +22,9 @@ CHOICES = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One row: bits, lowest first (None: always 0), of `sum(|weight| * literal) + offset + addend`.
+    """One row: bits, lowest first (None: always 0), of `sum(|digit| * 8**place * literal) + offset + addend`.
 
-    The literal of a column is its input, or the complement where the weight is negative. largest: bound of that sum,
+    The literal of a column is its input, or the complement where the digit is negative. largest: bound of that sum,
     without the addend.
     """
 
@@ -41,7 +42,7 @@ class Fabric:
 
 
 def build(matrix: np.ndarray, addend_bits: int = 0, least: int = LEAST, triples: bool = True) -> Fabric:
-    """Fabric of `matrix`, int [R, N] in -4..3.
+    """Fabric of `matrix`, int [R, N] in -32..31; the columns of its digits are added up together.
 
     addend_bits: if not 0, each row also adds a number from outside, an accumulator's upper half. Its bits are inputs:
     as many as the row's own sum has, but at least so many; the row has one bit more.
@@ -54,9 +55,10 @@ class _Builder:
 
     def __init__(self, matrix: np.ndarray, addend_bits: int, least: int, triples: bool):
         self.matrix, self.addend_bits = matrix, addend_bits
-        self.sums: Sums = share(matrix, least)
+        low, high = np.moveaxis(digits(matrix), -2, 0)
+        places = np.concatenate([low, high], axis=1) if high.any() else low
+        self.sums: Sums = share(places, matrix.shape[1], least)
         self.order = self.sums.order()
-        self.bits: dict[Term, tuple[int, int]] = {}
         self.words: dict[int, list[Term]] = {}
         terms = matrix.shape[1]
         for index in self.order:
@@ -107,12 +109,14 @@ class _Builder:
 
     def _bits_of(self, node: int, magnitude: int) -> list[tuple[int, Term, int]]:
         """(bit position, term, group) of a node times a magnitude; threes of words are weighted later."""
-        columns = self.matrix.shape[1]
-        if node < columns:
-            return [(i, node, node // GROUP) for i in range(3) if magnitude >> i & 1]
+        if node < self.sums.columns:
+            place, column = divmod(node, self.matrix.shape[1])
+            first = BASE_BITS * place
+            return [(first + i, column, column // GROUP) for i in range(BASE_BITS) if magnitude >> i & 1]
         if magnitude == 3:
             return []
-        return [(magnitude.bit_length() - 1 + i, term, 0) for i, term in enumerate(self.words[node - columns])]
+        words = self.words[node - self.sums.columns]
+        return [(magnitude.bit_length() - 1 + i, term, 0) for i, term in enumerate(words)]
 
     def _add_up(self, index: int, addend: list[Literal]) -> list[Literal | None]:
         """Compress what is in a sum's bags, its counted threes and an addend."""
@@ -138,10 +142,10 @@ class _Builder:
         A bit of the count is 1 + 2 or 4 - 1 times itself, whichever leaves columns that need fewer half adders.
         """
         node, sign = next(((n, int(c < 0)) for n, c in self.sums.sums[index].terms.items()
-                           if abs(c) == 3 and n >= self.matrix.shape[1]), (None, 0))  # fmt: skip
+                           if abs(c) == 3 and n >= self.sums.columns), (None, 0))  # fmt: skip
         if node is None:
             return 0
-        threes = [self.literals[term] for term in self.words[node - self.matrix.shape[1]]]
+        threes = [self.literals[term] for term in self.words[node - self.sums.columns]]
         best: tuple[int, int, tuple[int, ...]] | None = None
         for choice in product((0, 1), repeat=min(len(threes), CHOICES)):
             constant = sum(less << i for i, less in enumerate(choice))
@@ -176,8 +180,8 @@ class _Builder:
         """What the rows' bits stand for: their value when every input is 0 shows the offset."""
         nets = self.network.evaluate(np.zeros((self.network.inputs, 1), np.int8))[:, 0]
         made = []
-        for weights, bits in zip(self.matrix, rows, strict=True):
+        for bits, largest, negative in zip(rows, *magnitudes(self.matrix), strict=True):
             value = sum((int(nets[b >> 1]) ^ (b & 1)) << i for i, b in enumerate(bits) if b is not None)
-            offset = value + int(weights[weights < 0].sum())
-            made.append(Row(tuple(bits), offset, offset + int(np.abs(weights).sum())))
+            offset = value - int(negative)
+            made.append(Row(tuple(bits), offset, offset + int(largest)))
         return tuple(made)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .digits import BASE_BITS
+
 MAGNITUDES = (1, 2, 4)
 """Magnitudes that are one bit; rows keep weights of 3 in a sum of their own, counted first and weighted then."""
 
@@ -25,15 +27,15 @@ class Sum:
 
 @dataclass
 class Sums:
-    """Sums of a matrix: the first ones are its rows; `columns` inputs come before them in the numbering of nodes."""
+    """Sums of a matrix: the first ones are its rows; `columns` come before them in the numbering of nodes.
+
+    A column is a place of an input: 1 for the first `inputs` columns, 8 for the next ones.
+    """
 
     columns: int
+    inputs: int
     rows: int
     sums: list[Sum] = field(default_factory=list)
-
-    def width(self, node: int) -> int:
-        """Bits of a node."""
-        return 1 if node < self.columns else self.sums[node - self.columns].largest.bit_length()
 
     def add(self, terms: dict[int, int]) -> int:
         """A new sum; its node."""
@@ -60,15 +62,15 @@ class Sums:
     def _bound(self, node: int, coefficient: int) -> int:
         """Largest value of a term: of a word's complement, all bits may be ones."""
         if node < self.columns:
-            return abs(coefficient)
+            return abs(coefficient) << BASE_BITS * (node // self.inputs)
         largest = self.sums[node - self.columns].largest
         return coefficient * largest if coefficient > 0 else -coefficient * ((1 << largest.bit_length()) - 1)
 
 
-def share(matrix: np.ndarray, least: int) -> Sums:
-    """Sums of `matrix` (int [R, N], weights in -4..4) that share every common part of at least `least` terms."""
+def share(matrix: np.ndarray, inputs: int, least: int) -> Sums:
+    """Sums of digits (int [R, places * inputs] in -4..4) that share every common part of at least `least` terms."""
     rows, columns = matrix.shape
-    sums = Sums(columns, rows)
+    sums = Sums(columns, inputs, rows)
     for row in matrix:
         sums.add({int(j): int(row[j]) for j in np.flatnonzero(row)})
     for index in range(rows):

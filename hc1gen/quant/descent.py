@@ -1,4 +1,4 @@
-"""Descent over the integers of rows: each weight in turn takes the best of its 8 values, each scale its exact optimum.
+"""Descent over the integers of rows: each weight in turn takes the best of its values, each scale its exact optimum.
 
 The error of a row w that becomes s * q is (w - s q) H (w - s q)^T: H [N, N] is the second moment of the inputs, or
 [R, N, N] where every row has its own.
@@ -6,8 +6,8 @@ The error of a row w that becomes s * q is (w - s q) H (w - s q)^T: H [N, N] is 
 
 import numpy as np
 
-from .grid import HIGH, LOW
-
+Limits = tuple[np.ndarray, np.ndarray]
+"""The lowest and the highest integer of each row [R]."""
 BLOCK = 32
 """Columns whose steps are carried within the block before they reach the rest, so that most work is matrix products."""
 
@@ -22,9 +22,9 @@ def weighted_error(difference: np.ndarray, h: np.ndarray) -> np.ndarray:
     return np.einsum("rn,rn->r", through(difference, h), difference)
 
 
-def nearest(x: np.ndarray) -> np.ndarray:
-    """The grid's value nearest to x, in steps."""
-    return np.minimum(np.maximum(np.floor(x + 0.5), LOW), HIGH)
+def nearest(x: np.ndarray, limits: Limits) -> np.ndarray:
+    """The grid's values nearest to a column x [R], in steps."""
+    return np.minimum(np.maximum(np.floor(x + 0.5), limits[0]), limits[1])
 
 
 def fit_scale(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def fit_scale(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarr
 
 
 def descend(
-    weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray, sweeps: int
+    weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray, limits: Limits, sweeps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Better (integers [R, N], scale [R]); a row is left alone once a sweep changes nothing in it.
 
@@ -48,13 +48,16 @@ def descend(
         if not len(active):
             break
         own = h if h.ndim == 2 else h[active]
-        changed, q[active] = sweep(weights[active], own, q[active], scale[active])
+        low, high = (limit[active] for limit in limits)
+        changed, q[active] = sweep(weights[active], own, q[active], scale[active], (low, high))
         scale[active] = fit_scale(weights[active], own, q[active], scale[active])
         active = active[changed]
     return q, scale
 
 
-def sweep(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sweep(
+    weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray, limits: Limits
+) -> tuple[np.ndarray, np.ndarray]:
     """One pass over the columns at fixed scales → (which rows changed [R], integers [R, N])."""
     slope = through(weights - q * scale[:, None], h)
     new = q.copy()
@@ -64,7 +67,7 @@ def sweep(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray) 
         steps = np.empty_like(within)
         for j in range(within.shape[1]):
             old = q[:, start + j]
-            new[:, start + j] = nearest(old + within[:, j] / (scale * near[..., j, j]))
+            new[:, start + j] = nearest(old + within[:, j] / (scale * near[..., j, j]), limits)
             steps[:, j] = (new[:, start + j] - old) * scale
             within -= steps[:, j : j + 1] * near[..., j, :]
         slope[:, start + BLOCK :] -= through(steps, h[..., block, start + BLOCK :])

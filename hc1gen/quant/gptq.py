@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .descent import descend, fit_scale, nearest, through, weighted_error
-from .grid import quantize_rows
+from .descent import Limits, descend, fit_scale, nearest, through, weighted_error
+from .grid import BITS, Bits, bounds, quantize_rows
 
 BLOCK = 32
 CHUNK = 4096
@@ -33,8 +33,9 @@ class Effort:
     act_order: bool = True
 
 
-def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [R, N] under H [N, N] or [R, N, N] → (int8 [R, N] in -4..3, float64 scale [R] > 0)."""
+def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort, bits: Bits = BITS) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [R, N] under H [N, N] or [R, N, N] → (int8 [R, N] of `bits` bits, float64 scale [R] > 0)."""
+    bits = np.broadcast_to(bits, len(weights))
     h = damped(h, effort.damping)
     order = np.argsort(-np.einsum("...nn->...n", h).reshape(-1, h.shape[-1]).mean(axis=0), kind="stable")
     if not effort.act_order:
@@ -45,7 +46,7 @@ def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort) -> tuple[np.n
     for start in range(0, len(weights), CHUNK):
         rows = slice(start, start + CHUNK)
         own, factor = (ordered, upper) if h.ndim == 2 else (ordered[rows], upper[rows])
-        found, scale[rows] = _best(weights[rows][:, order], own, factor, effort)
+        found, scale[rows] = _best(weights[rows][:, order], own, factor, effort, bits[rows])
         q[rows, order] = found
     return q, scale
 
@@ -62,7 +63,7 @@ def inverse_factor(h: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky(np.linalg.inv(h.astype(np.float64))).swapaxes(-1, -2).astype(h.dtype)
 
 
-def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray, limits: Limits) -> np.ndarray:
     """Rows [R, N] at scales [R] → integers [R, N]; `upper` is `inverse_factor` of H."""
     rest = weights.copy()
     q = np.empty_like(rest)
@@ -71,24 +72,28 @@ def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray) -> np.ndarra
         within, near = rest[:, block].copy(), upper[..., block, block]
         errors = np.empty_like(within)
         for j in range(within.shape[1]):
-            q[:, start + j] = nearest(within[:, j] / scale)
+            q[:, start + j] = nearest(within[:, j] / scale, limits)
             errors[:, j] = (within[:, j] - q[:, start + j] * scale) / near[..., j, j]
             within[:, j + 1 :] -= errors[:, j : j + 1] * near[..., j, j + 1 :]
         rest[:, start + BLOCK :] -= through(errors, upper[..., block, start + BLOCK :])
     return q
 
 
-def _best(weights: np.ndarray, h: np.ndarray, upper: np.ndarray, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
+def _best(
+    weights: np.ndarray, h: np.ndarray, upper: np.ndarray, effort: Effort, bits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The best of the rounded rows and of GPTQ at every scale, each after descent: integers and scales."""
     weights = weights.astype(h.dtype)
-    rounded, plain = quantize_rows(weights, effort.candidates)
+    low, high = bounds(bits, len(weights))
+    limits = low.astype(h.dtype), high.astype(h.dtype)
+    rounded, plain = quantize_rows(weights, bits, candidates=effort.candidates)
     plain = plain.astype(h.dtype)
     best_q, best_s = rounded.astype(h.dtype), plain.copy()
     best_s = fit_scale(weights, h, best_q, best_s)
     best_e = weighted_error(weights - best_q * best_s[:, None], h)
     for ratio in effort.ratios:
-        q = gptq(weights, upper, plain * h.dtype.type(ratio)) if ratio else rounded.astype(h.dtype)
-        q, s = descend(weights, h, q, fit_scale(weights, h, q, plain), effort.sweeps)
+        q = gptq(weights, upper, plain * h.dtype.type(ratio), limits) if ratio else rounded.astype(h.dtype)
+        q, s = descend(weights, h, q, fit_scale(weights, h, q, plain), limits, effort.sweeps)
         error = weighted_error(weights - q * s[:, None], h)
         better = error < best_e
         best_q[better], best_s[better], best_e[better] = q[better], s[better], error[better]

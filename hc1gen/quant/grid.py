@@ -1,45 +1,65 @@
-"""Rows of weights on the grid {-4..3} times one positive scale per row."""
+"""Rows of weights on a grid: integers of 3 bits, or of up to 6 where a row is worth it, times one positive scale."""
 
 import numpy as np
 
+BITS = 3
+MOST_BITS = 6
 LOW, HIGH = -4, 3
+"""Integers of BITS."""
 ON_GRID = 0.02
-"""A row counts as lying on a grid when no weight is further than this from it, in steps of the grid.
+"""A row counts as lying on a grid when no weight is further than this from it, in steps of the grid, for weights of up
+to 4 steps, and in proportion for larger ones.
 
 Rounding the largest weight, 4 steps, to bfloat16 moves it by up to 0.0156 steps."""
+PROBE = 16
+"""Columns that are looked at first."""
+
+Bits = int | np.ndarray
+"""Of all rows, or of each [R]."""
 
 
-def quantize_rows(weights: np.ndarray, candidates: int = 24, refinements: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Float rows [R, N] → (int8 [R, N] in -4..3, float64 scale [R] > 0), scale by least squares over clip ratios.
+def bounds(bits: Bits, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest integer of `bits` bits: float64 [rows] each."""
+    half = np.broadcast_to(np.exp2(np.asarray(bits, np.float64) - 1), rows)
+    return -half, half - 1
 
-    A row that already lies on such a grid keeps its integers exactly. Every candidate scale is refined by
-    alternating between the best integers and the best scale (Lloyd's iteration), the best of all is kept.
+
+def row_bits(integers: np.ndarray) -> np.ndarray:
+    """Bits that each row of integers [R, N] takes, BITS at least: int64 [R]."""
+    largest = np.where(integers < 0, ~integers.astype(np.int64), integers).max(axis=1, initial=0)
+    return np.maximum(BITS, 1 + np.ceil(np.log2(largest + 1)).astype(np.int64))
+
+
+def quantize_rows(
+    weights: np.ndarray, bits: Bits = BITS, kept: int = BITS, candidates: int = 24, refinements: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
+    """Float rows [R, N] → (int8 [R, N] of `bits` bits, float64 scale [R] > 0), scale by least squares over clip ratios.
+
+    A row that already lies on a grid of up to `kept` bits keeps its integers exactly. Every candidate scale is refined
+    by alternating between the best integers and the best scale (Lloyd's iteration), the best of all is kept.
     """
     rows = weights.astype(np.float64)
-    best_q, best_s = _scaled(rows, _widest_scale(rows))
+    low, high = bounds(bits, len(rows))
+    widest = np.maximum(rows.max(axis=1) / high, rows.min(axis=1) / low)
+    widest = np.where(widest > 0, widest, 1.0)
+
+    def scaled(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.clip(np.floor(rows / s[:, None] + 0.5), low[:, None], high[:, None]), s
+
+    best_q, best_s = scaled(widest.copy())
     best_e = _error(rows, best_q, best_s)
     for ratio in np.linspace(0.4, 1.2, candidates):
-        s = _widest_scale(rows) * ratio
+        s = widest * ratio
         for _ in range(refinements):
-            q, s = _scaled(rows, s)
+            q, s = scaled(s)
             s = _least_squares(rows, q, s)
-        q, s = _scaled(rows, s)
+        q, s = scaled(s)
         e = _error(rows, q, s)
         better = e < best_e
         best_q[better], best_s[better], best_e[better] = q[better], s[better], e[better]
-    exact, q, s = _rows_on_grid(rows)
+    exact, q, s = _rows_on_grid(rows, kept)
     best_q[exact], best_s[exact] = q[exact], s[exact]
     return best_q.astype(np.int8), best_s
-
-
-def _widest_scale(rows: np.ndarray) -> np.ndarray:
-    """The smallest scale [R] at which no weight is clipped; 1 for a row of zeros."""
-    s = np.maximum(rows.max(axis=1) / HIGH, rows.min(axis=1) / LOW)
-    return np.where(s > 0, s, 1.0)
-
-
-def _scaled(rows: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.clip(np.floor(rows / s[:, None] + 0.5), LOW, HIGH), s
 
 
 def _least_squares(rows: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -53,18 +73,34 @@ def _error(rows: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
     return ((rows - q * s[:, None]) ** 2).sum(axis=1)
 
 
-def _rows_on_grid(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mask [R], integers [R, N], scale [R]) of rows that lie on a grid: the smallest weight is 1, 2, 3 or 4 steps."""
+def _rows_on_grid(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mask [R], integers [R, N], scale [R]) of rows that lie on a grid of up to `bits` bits.
+
+    The smallest weight is then so many steps; of several grids the one of fewest bits is taken.
+    """
     magnitude = np.where(rows == 0, np.inf, np.abs(rows)).min(axis=1)
     found = ~np.isfinite(magnitude)
     best_q, best_s = np.zeros_like(rows), np.ones(len(rows))
-    for steps in (4, 3, 2, 1):
-        s = np.where(np.isfinite(magnitude), magnitude, 1.0) / steps
-        q = np.floor(rows / s[:, None] + 0.5)
-        fits = (q >= LOW).all(axis=1) & (q <= HIGH).all(axis=1) & (np.abs(rows / s[:, None] - q) < ON_GRID).all(axis=1)
-        best_q[fits], best_s[fits] = q[fits], _least_squares(rows, q, s)[fits]
-        found |= fits
+    for width in range(BITS, bits + 1):
+        low, high = (float(limit[0]) for limit in bounds(width, 1))
+        for steps in range(1, 1 - int(low)):
+            left = np.flatnonzero(~found)
+            s = magnitude[left] / steps
+            left, s = (part[_fits(rows[left, :PROBE], s, low, high)] for part in (left, s))
+            fits = _fits(rows[left], s, low, high)
+            left, s = left[fits], s[fits]
+            q = np.floor(rows[left] / s[:, None] + 0.5)
+            best_q[left], best_s[left] = q, _least_squares(rows[left], q, s)
+            found[left] = True
     return found, best_q, best_s
+
+
+def _fits(rows: np.ndarray, s: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Whether each row is integers in low..high times its scale [R]."""
+    steps = rows / s[:, None]
+    q = np.floor(steps + 0.5)
+    near = np.abs(steps - q) < ON_GRID * np.maximum(1.0, np.abs(q) / 4)
+    return np.asarray((near & (q >= low) & (q <= high)).all(axis=1))
 
 
 def mantissa_exponent(scale: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:

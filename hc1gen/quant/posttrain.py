@@ -5,7 +5,7 @@ float model puts out there, and the matrices that write into the residual stream
 stream has lost so far. No gradients: every step is least squares, over floats or over the grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ..frontend import reference
 from ..frontend.model import EMBEDDING, HEAD, LayerWeights, ModelIR, layer_tensor
 from .gptq import Effort, round_rows
+from .grid import BITS
 from .moments import Moments, Target
 from .rounded import Rounded
 from .vocabulary import head_error, head_moments, round_head, round_tied
@@ -56,19 +57,24 @@ class TensorReport:
     name: str
     rows: int
     columns: int
+    bits: int
     error: float
     rtn_error: float
     zeros: float
 
 
 def posttrain(
-    ir: ModelIR, tokens: np.ndarray, method: Method, progress: Progress | None = None
+    ir: ModelIR,
+    tokens: np.ndarray,
+    method: Method,
+    progress: Progress | None = None,
+    bits: Mapping[str, int] | None = None,
 ) -> tuple[ModelIR, list[TensorReport]]:
     """`ir` with every matrix on the grid, exactly, and what became of each; calibrated on `tokens` [S, T].
 
-    The result has the name and the hash of `ir`.
-    """
-    walk = _Walk(ir, tokens, method, progress or (lambda name, done: None))
+    bits: of tensors that get more than 3. The result has the name and the hash of `ir`.
+    """  # fmt: skip
+    walk = _Walk(ir, tokens, method, progress or (lambda name, done: None), bits or {})
     layers = tuple(walk.layer(index) for index in range(ir.config.layers))
     head = walk.embedding.array() if ir.config.tied else walk.head().array()
     embedding = head if ir.config.tied else walk.embedding.array()
@@ -78,13 +84,13 @@ def posttrain(
 class _Walk:
     """Both models in front of the next layer: residual streams `f` and `x` [S, T, D] of the float and the rounded."""
 
-    def __init__(self, ir: ModelIR, tokens: np.ndarray, method: Method, progress: Progress):
+    def __init__(self, ir: ModelIR, tokens: np.ndarray, method: Method, progress: Progress, bits: Mapping[str, int]):
         weights = sum(array.size for _, array in ir.matrices())
         if weights > LARGE:
             method = replace(
                 method, effort=replace(method.effort, ratios=(0.9,), sweeps=min(3, method.effort.sweeps), candidates=8)
             )
-        self.ir, self.method, self.progress = ir, method, progress
+        self.ir, self.method, self.progress, self.bits = ir, method, progress, bits
         self.reports: list[TensorReport] = []
         self.rotation = reference.rope_tables(ir.config, tokens.shape[1])
         progress(EMBEDDING, 0)
@@ -92,15 +98,15 @@ class _Walk:
         self.f, self.x = ir.embedding[tokens], self.embedding.array()[tokens]
 
     def _embedding(self, tokens: np.ndarray) -> Rounded:
-        ir = self.ir
+        ir, bits = self.ir, self._bits(EMBEDDING)
         counts = np.bincount(tokens.reshape(-1), minlength=ir.config.vocab)
-        plain = Rounded.nearest(ir.embedding)
+        plain = Rounded.nearest(ir.embedding, bits)
         if not ir.config.tied:
             error = _lookup_error(ir.embedding, plain.array(), counts)
             self._report(EMBEDDING, plain, error, error)
             return plain
         moments = head_moments(ir.head, (reference.final(ir, row) for row in tokens))
-        rounded = round_tied(ir.head, moments, counts, self.method.effort) if self.method.vocabulary else plain
+        rounded = round_tied(ir.head, moments, counts, self.method.effort, bits) if self.method.vocabulary else plain
         self._report(EMBEDDING, rounded, *(head_error(ir.head, r.array(), moments) for r in (rounded, plain)))
         return rounded
 
@@ -131,10 +137,10 @@ class _Walk:
     def head(self) -> Rounded:
         """A head that is not the embedding, rounded for the rounded model's final inputs."""
         self.progress(HEAD, self.ir.config.layers)
-        norm, eps = self.ir.final_norm, self.ir.config.rms_eps
-        seen_x, plain = reference.rms_norm(self.x, norm, eps), Rounded.nearest(self.ir.head)
+        norm, eps, bits = self.ir.final_norm, self.ir.config.rms_eps, self._bits(HEAD)
+        seen_x, plain = reference.rms_norm(self.x, norm, eps), Rounded.nearest(self.ir.head, bits)
         moments = head_moments(self.ir.head, iter(seen_x))
-        rounded = round_head(self.ir.head, moments, self.method.effort) if self.method.vocabulary else plain
+        rounded = round_head(self.ir.head, moments, self.method.effort, bits) if self.method.vocabulary else plain
         self._report(HEAD, rounded, *(head_error(self.ir.head, r.array(), moments) for r in (rounded, plain)))
         return rounded
 
@@ -145,20 +151,25 @@ class _Walk:
         """Round matrices of a layer that have the inputs x [S, T, N], in the float model f."""
         self.progress(layer_tensor(index, fields[0]), index)
         weights = [getattr(self.ir.layers[index], field) for field in fields]
+        bits = [self._bits(layer_tensor(index, field)) for field in fields]
         targets = self._targets(weights, x, f, writes=fields[0] in ("o", "down"))
         if self.method.nearest:
-            made = [Rounded.nearest(w) for w in weights]
+            made = [Rounded.nearest(w, b) for w, b in zip(weights, bits, strict=True)]
         else:
             best = [t.best(w, self.method.ridge) for t, w in zip(targets, weights, strict=True)]
-            made = self._together(best, targets[0].xx)
-        for name, rounded, target, w in zip(fields, made, targets, weights, strict=True):
-            error, plain = target.error(rounded.array()), target.error(Rounded.nearest(w).array())
+            made = self._together(best, targets[0].xx, bits)
+        for name, rounded, target, w, b in zip(fields, made, targets, weights, bits, strict=True):
+            error, plain = target.error(rounded.array()), target.error(Rounded.nearest(w, b).array())
             self._report(layer_tensor(index, name), rounded, error, plain)
         return made
 
-    def _together(self, rows: list[np.ndarray], h: np.ndarray) -> list[Rounded]:
+    def _bits(self, name: str) -> int:
+        return self.bits.get(name, BITS)
+
+    def _together(self, rows: list[np.ndarray], h: np.ndarray, bits: list[int]) -> list[Rounded]:
         """Matrices [R, N] with common inputs, under one H [N, N]."""
-        q, scale = round_rows(np.concatenate(rows), h.astype(np.float32), self.method.effort)
+        of_rows = np.repeat(bits, [len(m) for m in rows])
+        q, scale = round_rows(np.concatenate(rows), h.astype(np.float32), self.method.effort, of_rows)
         ends = np.cumsum([len(m) for m in rows])[:-1]
         return [Rounded.of(*part) for part in zip(np.split(q, ends), np.split(scale, ends), strict=True)]
 
@@ -173,8 +184,8 @@ class _Walk:
         return [t.plus(w, f, drift, x) for t, w in zip(targets, weights, strict=True)]
 
     def _report(self, name: str, rounded: Rounded, error: float, rtn_error: float) -> None:
-        zeros = float(np.mean(rounded.weights == 0))
-        self.reports.append(TensorReport(name, len(rounded.weights), rounded.weights.shape[1], error, rtn_error, zeros))
+        zeros, (rows, columns) = float(np.mean(rounded.weights == 0)), rounded.weights.shape
+        self.reports.append(TensorReport(name, rows, columns, self._bits(name), error, rtn_error, zeros))
 
 
 def _lookup_error(embedding: np.ndarray, rounded: np.ndarray, counts: np.ndarray) -> float:

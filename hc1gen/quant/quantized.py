@@ -7,7 +7,7 @@ import numpy as np
 
 from ..frontend.model import LayerWeights, ModelConfig, ModelIR
 from .config import Formats, NumericConfig
-from .grid import HIGH, LOW, mantissa_exponent, quantize_rows
+from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
 from .numerics import Numerics
 
 
@@ -15,7 +15,8 @@ from .numerics import Numerics
 class Matrix:
     """Weights of one linear map on the grid: `y[r] = (weights[r] @ q) * scale[r]`.
 
-    weights: int8 [R, N] in -4..3; scale: float64 [R]; mantissa, exponent: int64 [R], `scale ≈ mantissa * 2**-exponent`.
+    weights: int8 [R, N], in -4..3 but for rows of up to 6 bits; scale: float64 [R];
+    mantissa, exponent: int64 [R], `scale ≈ mantissa * 2**-exponent`.
     """
 
     name: str
@@ -26,7 +27,8 @@ class Matrix:
 
     @classmethod
     def quantize(cls, name: str, weights: np.ndarray, scale_bits: int) -> "Matrix":
-        q, scale = quantize_rows(weights)
+        """3 bits to a weight; a row that lies on a grid of up to 6 bits keeps its integers."""
+        q, scale = quantize_rows(weights, kept=MOST_BITS)
         return cls(name, q, scale, *mantissa_exponent(scale, scale_bits))
 
     def scaled(self, factor: float, scale_bits: int) -> "Matrix":
@@ -115,8 +117,8 @@ class QuantizedModel:
     def verify(self) -> None:
         """Raise `ValueError` where an integer is outside its range."""
         for m in self.matrices:
-            if m.weights.min() < LOW or m.weights.max() > HIGH:
-                raise ValueError(f"{m.name}: a weight is outside {LOW}..{HIGH}")
+            if row_bits(m.weights).max() > MOST_BITS:
+                raise ValueError(f"{m.name}: a weight has more than {MOST_BITS} bits")
             if (m.mantissa >> (self.config.scale_bits - 1) != 1).any():
                 raise ValueError(f"{m.name}: a row scale is not a normalised {self.config.scale_bits}-bit mantissa")
         if (self.embedding_scale < 0).any():

@@ -12,6 +12,7 @@ import numpy as np
 from ..frontend.reference import softmax
 from .descent import weighted_error
 from .gptq import Effort, round_rows
+from .grid import Bits
 from .moments import product
 from .rounded import Rounded
 
@@ -38,12 +39,12 @@ def head_error(head: np.ndarray, rounded: np.ndarray, moments: np.ndarray) -> fl
     return float(np.sqrt(weighted_error(rounded - head, moments).sum() / weighted_error(head, moments).sum()))
 
 
-def round_head(head: np.ndarray, moments: np.ndarray, effort: Effort) -> Rounded:
+def round_head(head: np.ndarray, moments: np.ndarray, effort: Effort, bits: Bits) -> Rounded:
     """A head of its own: `moments` as of `head_moments`."""
-    return Rounded.of(*round_rows(head, moments, effort))
+    return Rounded.of(*round_rows(head, moments, effort, bits))
 
 
-def round_tied(head: np.ndarray, moments: np.ndarray, counts: np.ndarray, effort: Effort) -> Rounded:
+def round_tied(head: np.ndarray, moments: np.ndarray, counts: np.ndarray, effort: Effort, bits: Bits) -> Rounded:
     """A head that is the embedding too, each token occurring `counts` [V] times in the text."""
     width = head.shape[1]
     eye = np.eye(width)
@@ -53,4 +54,4 @@ def round_tied(head: np.ndarray, moments: np.ndarray, counts: np.ndarray, effort
     else:
         once = np.einsum("vnn->", moments) / width / max(int(counts.sum()), 1)
         moments = moments + (EMBEDDING_WEIGHT * once * (counts + 0.5))[:, None, None] * eye
-    return Rounded.of(*round_rows(head, moments.astype(head.dtype if moments.ndim == 2 else np.float64), effort))
+    return Rounded.of(*round_rows(head, moments.astype(head.dtype if moments.ndim == 2 else np.float64), effort, bits))

@@ -1,13 +1,14 @@
 """The behavioural view of a tile: counts as expressions, for simulation and for any synthesiser.
 
-Weights are grouped by magnitude (1, 2, 3, 4): a group is counted, the count is weighted. The expressions stand inside
-the clocked block, so that a simulator evaluates only tiles that work.
+Digits are grouped by magnitude and place (1, 2, 3, 4; 8, 16, 24, 32): a group is counted, the count is weighted. The
+expressions stand inside the clocked block, so that a simulator evaluates only tiles that work.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from ..fabric.digits import BASE_BITS, LARGEST, digits
 from .tile import Tile, View, constants, register_bits
 
 
@@ -45,13 +46,15 @@ def _part(tile: Tile, part: int, bits: dict[int, int], start: np.ndarray) -> Ite
 def _row(w: np.ndarray, slot: int, bits: int, low: int, start: int) -> str:
     """One row's clock: half the register plus the weighted count; what falls out moves down through `low` bits."""
     top = bits - low  # width of the part that adds
-    sign = _mask(w < 0)
     terms = []
-    for magnitude in (1, 2, 3, 4):
-        group = np.abs(w) == magnitude
-        if group.any():
-            inputs = f"(xs ^ {sign}) & {_mask(group)}" if (w[group] < 0).any() else f"xs & {_mask(group)}"
-            terms.append((f"{top}'d{magnitude} * " if magnitude > 1 else "") + f"{top}'($countones({inputs}))")
+    for place, of_place in enumerate(digits(w)):
+        sign = _mask(of_place < 0)
+        for magnitude in range(1, LARGEST + 1):
+            group = np.abs(of_place) == magnitude
+            if group.any():
+                inputs = f"(xs ^ {sign}) & {_mask(group)}" if (of_place[group] < 0).any() else f"xs & {_mask(group)}"
+                worth = magnitude << BASE_BITS * place
+                terms.append((f"{top}'d{worth} * " if worth > 1 else "") + f"{top}'($countones({inputs}))")
     half = f"first ? {top}'d{start} : {{1'b0, r{slot}[{bits - 1}:{low + 1}]}}"
     return f"        r{slot} <= {{{' + '.join([f'({half})', *terms])}, r{slot}[{low}:1]}};"
 

@@ -7,15 +7,15 @@ from amaranth.hdl import Array, Instance, Module, Signal, Value, signed, unsigne
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..fabric.digits import BASE_BITS, LARGEST, digits
 from ..frontend.model import EMBEDDING
-from ..quant.grid import HIGH, LOW
+from ..quant.grid import row_bits
 from ..quant.quantized import QuantizedModel
 from .plan import Plan
 from .types import Pipeline, counter, lanes, saturate, tag, tagged
 
 ROM = "embedding_rom"
 """Module name, after the prefix, under which `Embedding` instantiates its ROM."""
-WEIGHT_BITS = 3
 
 
 def tagged_token(plan: Plan) -> data.StructLayout:
@@ -28,22 +28,28 @@ def embedding_scale_bits(model: QuantizedModel) -> int:
     return max(1, int(model.embedding_scale.max()).bit_length())
 
 
+def embedding_bits(model: QuantizedModel) -> int:
+    """Bits that hold every weight: 3, but for a model with wider rows."""
+    return int(row_bits(model.embedding).max())
+
+
 def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]:
     """Lines (with their ends) of the combinational Verilog module `name`.
 
-    token [plan.token_bits] -> row [3 * len(plan.residual)], two's-complement weights in the residual's order, the
-    first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned. A token that the vocabulary
-    does not have gives 0.
+    token [plan.token_bits] -> row [embedding_bits(model) * len(plan.residual)], two's-complement weights in the
+    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned. A token
+    that the vocabulary does not have gives 0.
     """
     vocab, hidden = model.embedding.shape
-    bits, scale_bits = WEIGHT_BITS * len(plan.residual), embedding_scale_bits(model)
-    yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {WEIGHT_BITS} bits, and a scale per token.\n"
+    weight_bits, scale_bits = embedding_bits(model), embedding_scale_bits(model)
+    bits = weight_bits * len(plan.residual)
+    yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {weight_bits} bits, and a scale per token.\n"
     yield f"// row: {len(plan.residual)} weights in the order of the residual stream, the first in the low bits.\n"
     yield f"module {name} (\n    input wire [{plan.token_bits - 1}:0] token,\n"
     yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale\n);\n"
     yield "    always @* case (token)\n"
     for token, (weights, scale) in enumerate(zip(model.embedding, model.embedding_scale, strict=True)):
-        row = _row(weights, plan)
+        row = _row(weights, weight_bits, plan)
         yield (
             f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)};"
             f" row = {bits}'h{row:0{-(-bits // 4)}x}; end\n"
@@ -52,9 +58,9 @@ def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]
     yield "    endcase\nendmodule\n"
 
 
-def _row(weights: np.ndarray, plan: Plan) -> int:
-    """Weights [hidden] as one word."""
-    places = np.arange(WEIGHT_BITS)
+def _row(weights: np.ndarray, bits: int, plan: Plan) -> int:
+    """Weights [hidden] as one word, `bits` for each."""
+    places = np.arange(bits)
     ordered = np.array([0 if i is None else int(weights[i]) for i in plan.residual])
     ones = (ordered[:, None] >> places & 1).astype(np.uint8)
     return int.from_bytes(np.packbits(ones.reshape(-1), bitorder="little").tobytes(), "little")
@@ -67,8 +73,9 @@ class Embedding(wiring.Component):
     clocks after the token is offered. The ROM's text `embedding_rom` writes.
     """
 
-    def __init__(self, plan: Plan, scale_bits: int):
+    def __init__(self, plan: Plan, weight_bits: int, scale_bits: int):
         self.plan = plan
+        self.weight_bits = weight_bits
         self.scale_bits = scale_bits
         super().__init__(
             {
@@ -81,20 +88,20 @@ class Embedding(wiring.Component):
         m = Module()
         plan = self.plan
         tag_of = tag(plan.position_bits)
-        row, scale = Signal(WEIGHT_BITS * len(plan.residual)), Signal(self.scale_bits)
+        row, scale = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits)
         m.submodules.rom = Instance(plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
 
-        weights = Signal(lanes(plan.lanes, WEIGHT_BITS), reset_less=True)
+        weights = Signal(lanes(plan.lanes, self.weight_bits), reset_less=True)
         held_scale, held_tag = Signal(self.scale_bits, reset_less=True), Signal(tag_of, reset_less=True)
         values = Signal(lanes(plan.lanes, plan.n.residual_bits), reset_less=True)
         m.d.comb += self.y.p.lanes.eq(values)
         with m.If(pipeline.go & self.x.valid):
             m.d.sync += [
-                weights.as_value().eq(row.word_select(count, WEIGHT_BITS * plan.lanes)),
+                weights.as_value().eq(row.word_select(count, self.weight_bits * plan.lanes)),
                 held_scale.eq(scale),
                 held_tag.eq(beats.payload),
             ]
@@ -112,12 +119,12 @@ class Embedding(wiring.Component):
         m.d.comb += triple.eq(scale + (scale << 1))
         magnitudes = [0, scale, scale << 1, triple, scale << 2]
         table = []
-        for code in range(1 << WEIGHT_BITS):
-            weight = code if code <= HIGH else code - (1 << WEIGHT_BITS)
-            exact = Signal(signed(self.scale_bits + 3), name=f"times_{code}")
+        for code in range(1 << self.weight_bits):
+            weight = code - (code >> self.weight_bits - 1 << self.weight_bits)
+            low, high = (magnitudes[d] if d >= 0 else -magnitudes[-d] for d in digits(np.array([weight]))[:, 0])
+            exact = Signal(signed(self.scale_bits + self.weight_bits), name=f"times_{code}")
             value = Signal(signed(bits), name=f"value_{code}")
-            m.d.comb += exact.eq(magnitudes[weight] if weight >= 0 else -magnitudes[-weight])
+            m.d.comb += exact.eq(low + (high << BASE_BITS) if abs(weight) > LARGEST else low)
             m.d.comb += value.eq(exact if len(exact) <= bits else saturate(exact, bits))
             table.append(value)
-        assert LOW == HIGH + 1 - (1 << WEIGHT_BITS)
         return Array(table)

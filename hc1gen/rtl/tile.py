@@ -1,9 +1,9 @@
 """CMVM tiles as Verilog text: one constant matrix as logic, one bit-plane of the input vector per clock.
 
-A row counts: a negative weight takes the inverted input bit, since `-x = ~x + 1` for each bit, so that every plane adds
-something positive. The sign plane is inverted as a whole, for the same reason. What that adds up to is a constant
-per row, its bias, and leaves where rows are read out: one adder per lane instead of one per row. The lowest bits of a
-product are rounded away; what that takes is a constant too, and a row begins with it.
+A row counts: a negative digit takes the inverted input bit, since `-x = ~x + 1` for each bit, so that every plane adds
+something positive (a weight of 3 bits is one digit). The sign plane is inverted as a whole, for the same reason. What
+that adds up to is a constant per row, its bias, and leaves where rows are read out: one adder per lane instead of one
+per row. The lowest bits of a product are rounded away; what that takes is a constant too, and a row begins with it.
 
 This file has what the two views of a tile share, ports and read-out; `behavioural` writes the counts as expressions,
 `structural` as adders.
@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from ..fabric.digits import digits, magnitudes
 from ..quant.numerics import bits_for
 from ..quant.quantized import Matrix
 from .plan import Order
@@ -100,13 +101,13 @@ class Tile:
 
     @cached_property
     def largest(self) -> np.ndarray:
-        """int64 [R]: sum of a row's magnitudes, the most that one plane counts."""
-        return np.abs(self.weights.astype(np.int64)).sum(axis=1)
+        """int64 [R]: sum of what a row's digits count, the most that one plane does."""
+        return magnitudes(self.weights)[0]
 
     @cached_property
     def negative(self) -> np.ndarray:
-        """int64 [R]: sum of the magnitudes of a row's negative weights."""
-        return -np.minimum(self.weights, 0).astype(np.int64).sum(axis=1)
+        """int64 [R]: sum of what a row's negative digits count."""
+        return magnitudes(self.weights)[1]
 
     @cached_property
     def lane_weights(self) -> np.ndarray:
@@ -116,8 +117,8 @@ class Tile:
 
     @property
     def full_adders(self) -> int:
-        """Full adders of the combinational part, about one per nonzero weight (docs: one bit leaves per adder)."""
-        return int(np.count_nonzero(self.weights))
+        """Full adders of the combinational part, about one per nonzero digit (docs: one bit leaves per adder)."""
+        return int(np.count_nonzero(digits(self.weights)))
 
 
 @dataclass(frozen=True)

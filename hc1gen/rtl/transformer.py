@@ -12,7 +12,7 @@ from ..quant.quantized import Matrix, QuantizedModel
 from .attention import Attention
 from .blockfloat import BlockFloat
 from .cmvm import Cmvm
-from .embedding import Embedding, embedding_scale_bits, tagged_token
+from .embedding import Embedding, embedding_bits, embedding_scale_bits, tagged_token
 from .layer import Blocks, layer, matrix, norm, twice
 from .lm_head import HeadGate
 from .netlist import Netlist
@@ -74,7 +74,7 @@ class Transformer:
         context = BlockFloat(n.context_bits, plan.lanes, contexts, c.act_bits)
         hidden = BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits)
         kinds: dict[str, wiring.Component] = {
-            "embedding": Embedding(plan, embedding_scale_bits(self.model)),
+            "embedding": Embedding(plan, embedding_bits(self.model), embedding_scale_bits(self.model)),
             "residual": Residual(plan),
             "rms_norm_layer": RmsNorm(n, plan.lanes, beats, (self._rounds("qkv"), self._rounds("gate_up"))),
             "rms_norm_head": RmsNorm(n, plan.lanes, beats, (self._rounds("head"),)),

@@ -8,10 +8,13 @@ from hypothesis.extra.numpy import arrays
 
 from hc1gen.fabric.build import Fabric, build
 from hc1gen.fabric.compress import compress, half_adders
+from hc1gen.fabric.digits import magnitudes
 from hc1gen.fabric.network import Network
 from hc1gen.fabric.parts import share
 
-matrices = arrays(np.int64, st.tuples(st.integers(1, 12), st.integers(1, 24)), elements=st.integers(-4, 3))
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 24))
+matrices = arrays(np.int64, SHAPES, elements=st.integers(-4, 3))
+wide = arrays(np.int64, SHAPES, elements=st.integers(-32, 31))
 
 
 def gaussian(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -34,11 +37,11 @@ def check(matrix: np.ndarray, fabric: Fabric) -> None:
     columns = matrix.shape[1]
     noise = np.random.default_rng(1).integers(0, 2, (columns, 50))
     inputs = np.concatenate([np.zeros((columns, 1), int), np.eye(columns, dtype=int), noise, (noise >= 0)], axis=1)
-    negative = -np.minimum(matrix, 0).sum(axis=1)
+    largest, negative = magnitudes(matrix)
     offsets = np.array([row.offset for row in fabric.rows])
     assert (rows_of(fabric, inputs) == matrix @ inputs + (negative + offsets)[:, None]).all()
-    for row, magnitudes in zip(fabric.rows, np.abs(matrix).sum(axis=1), strict=True):
-        assert 0 <= row.offset and row.largest == magnitudes + row.offset
+    for row, most in zip(fabric.rows, largest, strict=True):
+        assert 0 <= row.offset and row.largest == most + row.offset
         assert row.largest < 1 << len(row.bits)
 
 
@@ -46,6 +49,20 @@ def check(matrix: np.ndarray, fabric: Fabric) -> None:
 @given(matrices)
 def test_every_matrix(matrix):
     check(matrix, build(matrix, least=3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(wide)
+def test_every_matrix_of_six_bits(matrix):
+    check(matrix, build(matrix, least=3))
+
+
+def test_a_minority_of_wide_rows():
+    """They share parts and adders with the others."""
+    matrix = gaussian(48, 64)
+    matrix[::8] = np.clip(np.round(np.random.default_rng(7).standard_normal((6, 64)) * 9), -32, 31)
+    check(matrix, build(matrix))
+    check(matrix, build(matrix, triples=False))
 
 
 @pytest.mark.parametrize("options", [{}, {"least": 1 << 30}, {"triples": False}, {"least": 1 << 30, "triples": False}])
@@ -103,7 +120,7 @@ def test_the_same_matrix_gives_the_same_network():
 
 def test_parts_give_the_matrix_back():
     matrix = gaussian(40, 60, seed=5)
-    sums = share(matrix, 4)
+    sums = share(matrix, 60, 4)
     values = {}
     for index in sums.order():
         value = np.zeros(60, int)

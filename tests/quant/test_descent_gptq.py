@@ -7,7 +7,7 @@ import pytest
 
 from hc1gen.quant.descent import descend, fit_scale, sweep, weighted_error
 from hc1gen.quant.gptq import Effort, damped, gptq, inverse_factor, round_rows
-from hc1gen.quant.grid import HIGH, LOW, quantize_rows
+from hc1gen.quant.grid import HIGH, LOW, bounds, quantize_rows
 
 GRID = np.arange(LOW, HIGH + 1)
 
@@ -67,17 +67,18 @@ def test_gptq_makes_up_for_errors_and_descent_goes_on_from_there():
     weights, h = problem()
     h = damped(h, 0.01)
     nearest, scale = quantize_rows(weights)
-    plain = gptq(weights, inverse_factor(h), scale)
+    plain = gptq(weights, inverse_factor(h), scale, bounds(3, len(weights)))
     assert errors(weights, plain, scale, h).sum() < 0.7 * errors(weights, nearest, scale, h).sum()
-    better = errors(weights, *descend(weights, h, plain, scale, 8), h)
+    better = errors(weights, *descend(weights, h, plain, scale, bounds(3, len(weights)), 8), h)
     assert (better <= errors(weights, plain, scale, h) * (1 + 1e-9)).all()
     assert better.sum() < 0.95 * errors(weights, plain, scale, h).sum()
 
 
 def test_after_descent_no_single_weight_can_be_improved():
     weights, h = problem(6, 40)
-    q, scale = descend(weights, damped(h, 0.01), quantize_rows(weights)[0].astype(float), np.full(6, 0.5), 200)
-    changed, _ = sweep(weights, damped(h, 0.01), q, scale)
+    limits = bounds(3, 6)
+    q, scale = descend(weights, damped(h, 0.01), quantize_rows(weights)[0].astype(float), np.full(6, 0.5), limits, 200)
+    changed, _ = sweep(weights, damped(h, 0.01), q, scale, limits)
     assert not changed.any()
     for column, value in product(range(40), GRID):
         other = q.copy()

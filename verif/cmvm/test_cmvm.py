@@ -74,6 +74,15 @@ def wide() -> Case:
     return make_tile(weights, lanes=8), vectors
 
 
+def six_bits(parts: int) -> Case:
+    """Rows of 6 bits and of 4 among those of 3; every weight of 6 bits is there."""
+    weights = random_weights(9, 32)
+    weights[2], weights[5] = np.arange(-32, 0), np.arange(32)
+    weights[7] = np.resize(np.arange(-8, 8), 32)
+    tile = make_tile(weights, lanes=2, parts=parts)
+    return tile, np.concatenate([one_hot(32, (8, -128)), random_vectors(20, 32), steepest(weights[[2, 5, 7]], 8)])
+
+
 def test_products_under_all_stalls(tmp_path):
     cases = {
         "stack": permuted_stack(),
@@ -83,6 +92,8 @@ def test_products_under_all_stalls(tmp_path):
         "one": thin(1, 1, 1),
         "halves": parts(11, 2, 2),
         "thirds": parts(5, 1, 3),
+        "six_bits": six_bits(1),
+        "six_bits_in_halves": six_bits(2),
         "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
     }
     check_tiles(cases, tmp_path, STALL_PATTERNS)

@@ -11,7 +11,7 @@ from cmvm.together import WAIVERS
 
 from embedding.shapes import SHAPES, beats, make_plan, word
 from hc1gen.golden.arith import Meter
-from hc1gen.rtl.embedding import ROM, Embedding, embedding_rom, embedding_scale_bits, tagged_token
+from hc1gen.rtl.embedding import ROM, Embedding, embedding_bits, embedding_rom, embedding_scale_bits, tagged_token
 from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.types import tagged
 
@@ -19,12 +19,13 @@ TOKENS = 90
 """Tokens in a test: enough for every row of the small vocabulary."""
 
 
-def random_model(plan: Plan, largest_scale: int) -> SimpleNamespace:
+def random_model(plan: Plan, largest_scale: int, bits: int = 3) -> SimpleNamespace:
     """What a quantised model's embedding consists of."""
     rng = np.random.default_rng(plan.lanes)
     vocab, hidden = plan.n.model.vocab, plan.n.model.hidden
-    weights = rng.integers(-4, 4, (vocab, hidden)).astype(np.int8)
-    weights[0] = np.resize(np.arange(-4, 4), hidden)
+    half = 1 << bits - 1
+    weights = rng.integers(-half, half, (vocab, hidden)).astype(np.int8)
+    weights[0] = np.resize(np.arange(-half, half), hidden)
     scale = rng.integers(0, largest_scale + 1, vocab)
     scale[0] = largest_scale
     return SimpleNamespace(embedding=weights, embedding_scale=scale)
@@ -58,16 +59,17 @@ def tokens_and_beats(plan: Plan, model: SimpleNamespace) -> tuple[list[int], lis
     return sent, received
 
 
+@pytest.mark.parametrize("bits", [3, 4, 6])
 @pytest.mark.parametrize(("shape", "largest_scale"), list(zip(SHAPES, [2047, 1023, 1], strict=True)))
-def test_rows_of_tokens(tmp_path, shape, largest_scale):
+def test_rows_of_tokens(tmp_path, shape, largest_scale, bits):
     """Scales that saturate (more than 1023), just do not, and are so narrow that nothing can."""
     plan = make_plan(*shape)
-    model = random_model(plan, largest_scale)
+    model = random_model(plan, largest_scale, bits)
     sent, received = tokens_and_beats(plan, model)
     sources = [
         WAIVERS,
         rom_file(model, plan, tmp_path),
-        convert(Embedding(plan, embedding_scale_bits(model)), "embedding"),
+        convert(Embedding(plan, embedding_bits(model), embedding_scale_bits(model)), "embedding"),
     ]
     check_streams("embedding", sources, {"x": sent}, {"y": received})
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...quant.grid import row_bits
 from ...quant.provenance import Tensor
-from ...rtl.embedding import ROM, WEIGHT_BITS
+from ...rtl.embedding import ROM
 from ...rtl.plan import Order
 from ...rtl.provenance import tensors, tile_tensors
 from ...rtl.tile import Tile
@@ -102,7 +103,7 @@ class EmbeddingPart:
 
     def tensors(self, found: Result) -> list[Tensor]:
         assert isinstance(found, dict)
-        weights = signed(found["row"], WEIGHT_BITS)[:, _places(self.order)]
+        weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, _places(self.order)]
         scale = found["scale"][:, 0]
         return [Tensor(self.expected.name, weights, scale, np.zeros_like(scale))]
 

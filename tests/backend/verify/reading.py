@@ -16,9 +16,10 @@ VIEWS = {BEHAVIOURAL: behavioural, STRUCTURAL: structural}
 
 
 def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int = 1) -> Tile:
-    """Weights of all values, a row of zeros, orders shuffled, rows and columns padded."""
+    """Weights of all values, a row of zeros, one of 6 bits, orders shuffled, rows and columns padded."""
     rng = np.random.default_rng(seed)
     weights = np.clip(np.round(rng.normal(size=(rows, columns)) * 1.5), -4, 3)
+    weights[rows // 3] = rng.integers(-32, 32, columns)
     weights[rows // 2] = 0
     order = [int(i) for i in rng.permutation(rows)]
     columns_ = [*map(int, rng.permutation(columns)), None]
