@@ -42,6 +42,11 @@ class Output:
             click.echo(json.dumps(fields))
 
     @property
+    def draws(self) -> bool:
+        """Whether progress is shown as bars."""
+        return self._err.is_terminal
+
+    @property
     def styled(self) -> bool:
         """Whether text can have a style: on a terminal that shows more than plain text."""
         return not self.as_json and self._out.color_system is not None
@@ -84,8 +89,11 @@ class Output:
             self.line(f"{name:<{width}}  {number(value)}")
 
     def note(self, text: str) -> None:
-        """Something the user should know, on stderr."""
-        click.echo(f"note: {text}", err=True)
+        """Something the user should know, on stderr; above a bar if there is one."""
+        if self.draws:
+            self._err.print(f"note: {text}", markup=False, soft_wrap=True)
+        else:
+            click.echo(f"note: {text}", err=True)
 
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Step]:
@@ -93,7 +101,7 @@ class Output:
 
         Where stderr is no terminal, one line at the start is all.
         """
-        if not self._err.is_terminal:
+        if not self.draws:
             click.echo(f"{what} ...", err=True)
             yield lambda detail, done, total=None: None
             return

@@ -1,6 +1,5 @@
 """hc1gen quantize: a checkpoint with every row on the 3-bit grid, without training."""
 
-import fnmatch
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +14,11 @@ from ..frontend.export import QUANTIZED, check_folder, write_checkpoint
 from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
 from ..frontend.gguf import load_gguf
 from ..frontend.jsonfile import read_object
-from ..frontend.model import ModelIR
 from ..frontend.sampling import sample
 from ..frontend.tokenizer import Tokenizer
 from ..quant.posttrain import METHODS, USUAL, TensorReport, posttrain
-from ..quant.sensitivity import WIDTHS, choose, measure
+from ..quant.sensitivity import choose, measure
+from .bits import bits_option, tensor_bits
 from .models import Checkpoint, text_tokens
 from .options import AT_LEAST_ONE, PATH, json_option
 from .output import Output
@@ -38,8 +37,7 @@ TOKENS_PER_INPUT = 4
 @click.option("--text", "texts", type=PATH, multiple=True, metavar="FILE",
               help="Calibrate on this, UTF-8; repeatable [on text that the model writes].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=32768, show_default=True, help="Tokens to calibrate on.")
-@click.option("--bits", "widths", multiple=True, metavar="TENSOR=N",
-              help="3 to 6 bits for tensors of this name, which may have * in it; repeatable [3 for all].")  # fmt: skip
+@bits_option
 @click.option("--budget", type=click.FloatRange(min=1), metavar="FACTOR",
               help="Give the most sensitive tensors more bits, for so many times the full adders [1].")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the text it writes.")
@@ -105,21 +103,6 @@ def calibration_rows(
             got, expected = f"{len(ids)} tokens", f"{-(-least // len(texts))} or more"
             raise InputError(file, problem("calibration text", got, expected, "give a longer one, or leave --text out"))
     return np.concatenate(found)
-
-
-def tensor_bits(widths: tuple[str, ...], ir: ModelIR) -> dict[str, int]:
-    """`TENSOR=N` as bits by the names of stored tensors; of several that meet a tensor the last one counts."""
-    names = [name for name, array in ir.tensors() if array.ndim == 2]
-    found: dict[str, int] = {}
-    for each in widths:
-        pattern, _, bits = each.rpartition("=")
-        if not bits.isdigit() or int(bits) not in WIDTHS:
-            raise click.UsageError(f"--bits {each}: got {bits or 'no number'}, expected TENSOR=N with N from 3 to 6")
-        met = fnmatch.filter(names, pattern)
-        if not met:
-            raise click.UsageError(f"--bits {each}: no matrix has that name; there is {names[0]}, {names[1]}, ...")
-        found |= dict.fromkeys(met, int(bits))
-    return found
 
 
 def _within(output: Output, checkpoint: Checkpoint, rows: np.ndarray, budget: float) -> dict[str, int]:

@@ -7,9 +7,8 @@ import numpy as np
 
 from ..errors import InputError, problem
 from ..frontend.evaluate import windows
+from ..frontend.textfile import TOKEN_FILE, read_ids
 from .models import Checkpoint, text_tokens
-
-TOKEN_FILE = ".npy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +27,7 @@ class Text:
         for it.
         """
         shape = checkpoint.ir.config
-        ids = _read_ids(file, shape.vocab) if file.suffix == TOKEN_FILE else np.array(text_tokens(checkpoint, file))
+        ids = read_ids(file, shape.vocab) if file.suffix == TOKEN_FILE else np.array(text_tokens(checkpoint, file))
         if ids.ndim == 2:
             rows = ids[: -(-tokens // max(ids.shape[1] - 1, 1))]
         else:
@@ -54,18 +53,3 @@ class Text:
         """Bytes of what is to be predicted, in UTF-8."""
         decode = checkpoint.tokenizer.decode
         return sum(len(decode(row).encode()) - len(decode(row[:1]).encode()) for row in self.rows)
-
-
-def _read_ids(file: Path, vocab: int) -> np.ndarray:
-    """Token ids int64 [T] or [N, T] of a .npy file."""
-    try:
-        ids = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(file, f"cannot be read as an array of numpy: {error}") from error
-    if not np.issubdtype(ids.dtype, np.integer) or ids.ndim not in (1, 2) or not ids.size:
-        got = f"{ids.dtype} {list(ids.shape)}"
-        raise InputError(file, problem("token ids", got, "integers [T] or [windows, T]", "save them with numpy.save"))
-    if ids.min() < 0 or ids.max() >= vocab:
-        got, todo = f"{ids.min()}..{ids.max()}", "take ids of this model's tokenizer"
-        raise InputError(file, problem("token ids", got, f"0..{vocab - 1}", todo))
-    return ids.astype(np.int64)

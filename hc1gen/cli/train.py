@@ -1,14 +1,16 @@
 """hc1gen train: from a float model to one whose weights lie on the chip's grid, or to a draft."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..train.require import require_torch
+from .bits import bits_option, tensor_bits
 from .models import numeric_config
 from .options import AT_LEAST_ONE, PATH, json_option, set_option
-from .output import Output
+from .output import Output, Step
 
 if TYPE_CHECKING:
     from ..train.state import State
@@ -20,16 +22,18 @@ LINES = 60.0
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Folder of the trained checkpoint.")
-@click.option("--text", "texts", type=PATH, multiple=True, help="Text file to train on, UTF-8; may be repeated [none].")
+@click.option("--text", "texts", type=PATH, multiple=True, help="Train on this, UTF-8; repeatable [none].")
 @click.option(
     "--own-samples", type=click.IntRange(min=0), default=5120, show_default=True,
     help="Sequences that the teacher writes to train on.",
 )  # fmt: skip
-@click.option("--validation", type=PATH, metavar="TEXTFILE", help="Validate on this [the end of --text].")
+@click.option("--validation", type=PATH, multiple=True, metavar="FILE",
+              help="Validate on this, text or a .npy of token ids; repeatable [the end of --text].")  # fmt: skip
 @click.option(
     "--validation-windows", type=AT_LEAST_ONE, default=100, show_default=True, help="At most, of each kind of text."
 )
 @click.option("--teacher", type=PATH, metavar="MODEL", help="Imitate this quantised model as its chip computes.")
+@bits_option
 @click.option("--layers", type=AT_LEAST_ONE, help="Keep only so many of the model's first layers [all].")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train for [60].")
 @click.option("--steps", type=AT_LEAST_ONE, help="Steps to train for, in place of --minutes.")
@@ -61,8 +65,8 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
     if threads is not None:
         torch.set_num_threads(threads)
     order = _order(numeric_config(settings), **wanted)
-    shown = _Shown(output)
-    fields = run(order, out, shown.stage, shown.step)
+    with _Shown(output) as shown:
+        fields = run(order, out, shown.stage, shown.step)
     fields["out"] = str(out)
     _show(output, fields)
     output.result(fields)
@@ -70,7 +74,8 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
 
 def _order(
     config: Any, model: Path, teacher: Path | None, layers: int | None, minutes: float | None, steps: int | None,
-    rate: float, loss: str | None, device: str, compiled: bool, own_samples: int, **others: Any,
+    rate: float, loss: str | None, device: str, compiled: bool, own_samples: int, widths: tuple[str, ...],
+    **others: Any,
 ) -> Any:  # fmt: skip
     """Everything that is asked for, read and looked at."""
     from ..train.attention import prepare
@@ -90,9 +95,10 @@ def _order(
     device = _device(device)
     compiled = compiled and (device == "cuda" or prepare())
     loss = loss or ("divergence" if teacher is None else "acceptance")
+    student = first_layers(ir, layers)
     recipe = Recipe(steps, minutes if steps else minutes or 60.0, rate, loss)
     return Order(
-        folder, first_layers(ir, layers), tokenizer, imitated, recipe, config, own=own_samples,
+        folder, student, tokenizer, imitated, recipe, config, tensor_bits(widths, student), own=own_samples,
         device=device, compiled=compiled, **others,
     )  # fmt: skip
 
@@ -108,28 +114,43 @@ def _device(name: str) -> str:
 
 
 class _Shown:
-    """Progress, as a line now and then on stderr."""
+    """A bar for what is being done; where stderr is no terminal, a line now and then."""
 
     def __init__(self, output: Output):
         self.output = output
-        self._stage, self._next, self._validated = "", 0.0, 0
+        self._what = ""
+        self._bar: Step = _silent
+        self._bars = ExitStack()
+        self._next, self._validated = 0.0, 0
 
-    def stage(self, what: str, done: int, total: int) -> None:
-        if what != self._stage:
-            self._stage = what
-            self.output.note(what)
+    def __enter__(self) -> "_Shown":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.close()
+
+    def stage(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """A bar of its own for everything that is done; `total` is 0 where it is not known."""
+        if what != self._what:
+            self._bars.close()
+            self._what, self._bar = what, self._bars.enter_context(self.output.progress(what, total or None))
+        self._bar(detail, done, total or None)
 
     def step(self, state: "State", left: float) -> None:
+        recent = state.losses[-20:]
+        detail = f"loss {sum(recent) / len(recent):.4f}, {left / 60:.1f} minutes left"
+        self.stage("training", state.step, state.steps, detail)
         if len(state.curve) > self._validated:
             self._validated = len(state.curve)
             figures = ", ".join(f"{name} {value:.4f}" for name, value in state.curve[-1][1].items())
             self.output.note(f"step {state.step:,}: integer golden model, nats per token: {figures}")
-        if state.seconds >= self._next:
+        if not self.output.draws and state.seconds >= self._next:
             self._next = state.seconds + LINES
-            recent = state.losses[-20:]
-            total = f"{state.steps:,}" if state.steps else "?"
-            mean = sum(recent) / len(recent)
-            self.output.note(f"step {state.step:,} of {total}, loss {mean:.4f}, {left / 60:.1f} minutes left")
+            self.output.note(f"step {state.step:,} of {f'{state.steps:,}' if state.steps else '?'}, {detail}")
+
+
+def _silent(detail: str, done: int, total: int | None = None) -> None:
+    """A bar before there is one."""
 
 
 def _show(output: Output, fields: dict[str, Any]) -> None:

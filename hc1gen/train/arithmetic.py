@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..quant.grid import HIGH, LOW
 from ..quant.numerics import Numerics
+from .rows import Latent, to_integers
 
 MANTISSA_FIELD = 23
 """Place of the exponent in a float32."""
@@ -171,15 +171,16 @@ def block_vectors(x: Tensor, steps: Tensor, w: Widths) -> Vectors:
     return Vectors(straight_through(x, mantissas * unit), None, unit)
 
 
-def on_grid(weights: Tensor, log_scale: Tensor, factor: Tensor | float, w: Widths) -> tuple[Tensor, Rows]:
-    """Latent weights [R, N], log of the row scales [R] → (integers [R, N], with gradients; the matrix).
+def on_grid(rows: Latent, factor: Tensor | float, w: Widths) -> tuple[Tensor, Rows]:
+    """Latent rows [R, N] → (integers [R, N], with gradients; the matrix).
 
     Learned step sizes (LSQ: Esser et al. 2020): the scale's gradient is what rounding did to each weight. `factor` is
     multiplied into the scales before they are rounded to mantissas.
     """
-    scale = torch.exp(log_scale)
-    latent = torch.clamp(weights / scale[:, None], LOW - 0.5, HIGH + 0.5)
-    integers = straight_through(latent, torch.clamp(half_up(latent), LOW, HIGH))
+    scale = torch.exp(rows.log_scale)
+    low, high = -rows.top[:, None] - 0.5, rows.top[:, None] - 0.5
+    latent = torch.minimum(torch.maximum(rows.weights / scale[:, None], low), high)
+    integers = straight_through(latent, to_integers(latent, rows.top))
     exact = scale * factor
     with torch.no_grad():
         unit = power_of_two(floor_log2(exact) + 1 - w.scale_bits)

@@ -20,22 +20,19 @@ from .arithmetic import (
     straight_through,
 )
 from .attention import attend
+from .rows import Latent
 
 
 class LayerWeights(NamedTuple):
     """Latent weights of a layer, trained. R = (heads + 2 * kv_heads) * head_dim.
 
-    qkv [R, D], o [D, heads * head_dim], gate_up [2I, D], down [D, I], logs of their row scales, and the two gains [D].
+    qkv [R, D], o [D, heads * head_dim], gate_up [2I, D], down [D, I], and the two gains [D].
     """
 
-    qkv: Tensor
-    o: Tensor
-    gate_up: Tensor
-    down: Tensor
-    qkv_scale: Tensor
-    o_scale: Tensor
-    gate_up_scale: Tensor
-    down_scale: Tensor
+    qkv: Latent
+    o: Latent
+    gate_up: Latent
+    down: Latent
     attention_gain: Tensor
     mlp_gain: Tensor
 
@@ -74,9 +71,9 @@ def _attention(x: Tensor, weights: LayerWeights, formats: LayerFormats, shared: 
     kv_heads = len(formats.key)
     to_power_of_two = 1.0 / (math.sqrt(head_dim) * math.log(2.0))
     with torch.no_grad():
-        factor = torch.ones_like(weights.qkv_scale)
+        factor = torch.ones_like(weights.qkv.log_scale)
         factor[: heads * head_dim] = to_power_of_two
-    _, rows = on_grid(weights.qkv, weights.qkv_scale, factor, w)
+    _, rows = on_grid(weights.qkv, factor, w)
     exact, rounded = linear(rows, rms_norm(x, weights.attention_gain, shared.rsqrt, w), w)
     more, drop = 2.0 ** (w.qkv_bits - w.query_bits), 2.0 ** (w.qkv_bits - w.kv_bits)
     sizes = [heads * head_dim, kv_heads * head_dim, kv_heads * head_dim]
@@ -91,11 +88,11 @@ def _attention(x: Tensor, weights: LayerWeights, formats: LayerFormats, shared: 
     q = rotate(q, shared, formats.query, w.query_bits)
     k = rotate(k, shared, formats.key, w.kv_bits)
     mixed = attend(q, k, v)
-    return _into_residual(weights.o, weights.o_scale, block_vectors(mixed, formats.context, w), w)
+    return _into_residual(weights.o, block_vectors(mixed, formats.context, w), w)
 
 
 def _mlp(x: Tensor, weights: LayerWeights, formats: LayerFormats, shared: Shared, w: Widths) -> Tensor:
-    _, rows = on_grid(weights.gate_up, weights.gate_up_scale, 1.0, w)
+    _, rows = on_grid(weights.gate_up, 1.0, w)
     exact, rounded = linear(rows, rms_norm(x, weights.mlp_gain, shared.rsqrt, w), w)
     (gate, up), (gate_rounded, up_rounded) = exact.chunk(2, dim=-1), rounded.chunk(2, dim=-1)
     steps = 2.0**w.gate_frac
@@ -103,11 +100,11 @@ def _mlp(x: Tensor, weights: LayerWeights, formats: LayerFormats, shared: Shared
     up = straight_through(up, fixed(up_rounded, formats.up, w.up_bits))
     activated = F.silu(gate)
     activated = straight_through(activated, half_up(activated * steps) / steps)
-    return _into_residual(weights.down, weights.down_scale, block_vectors(activated * up, formats.hidden, w), w)
+    return _into_residual(weights.down, block_vectors(activated * up, formats.hidden, w), w)
 
 
-def _into_residual(latent: Tensor, log_scale: Tensor, x: Vectors, w: Widths) -> Tensor:
-    _, rows = on_grid(latent, log_scale, 1.0, w)
+def _into_residual(weights: Latent, x: Vectors, w: Widths) -> Tensor:
+    _, rows = on_grid(weights, 1.0, w)
     exact, rounded = linear(rows, x, w)
     steps = 2.0**w.residual_frac
     return straight_through(exact, half_up(rounded * steps) / steps)
@@ -121,10 +118,10 @@ def rotate(x: Tensor, shared: Shared, steps: Tensor, bits: int) -> Tensor:
     return straight_through(turned, fixed(turned, steps, bits))
 
 
-def embedding_rows(latent: Tensor, log_scale: Tensor, w: Widths) -> Tensor:
+def embedding_rows(table: Latent, w: Widths) -> Tensor:
     """The table of embeddings [V, D]: the scale is a whole number of the residual's last bit."""
-    integers, _ = on_grid(latent, log_scale, 1.0, w)
-    scale, steps = torch.exp(log_scale), 2.0**w.residual_frac
+    integers, _ = on_grid(table, 1.0, w)
+    scale, steps = torch.exp(table.log_scale), 2.0**w.residual_frac
     return integers * straight_through(scale, half_up(scale * steps) / steps)[:, None]
 
 

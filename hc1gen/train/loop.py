@@ -32,6 +32,8 @@ CLIP = 1.0
 RUNAWAY, MARGIN = 2.0, 0.5
 """A loss above this multiple of the first one and this much more, mean of the last `WINDOW` steps, is no learning."""
 WINDOW = 20
+GOOD = 1.5
+"""A state is kept while the loss, mean of the last `WINDOW` steps, is at most this multiple of the best one before."""
 CALIBRATE_EVERY = 250
 SAVE_SECONDS = 30.0
 
@@ -72,7 +74,11 @@ class Trainer:
 
     def run(self, state: State, folder: Path, calibrate: Calibrate, validate: Validate, report: Report) -> None:
         """Train to the end of the budget; `state` is kept in `folder`. `CheckFailed` where the loss runs away."""
-        self._restore(state, calibrate)
+        if state.model:
+            self.restore(state)
+        else:
+            self.model.set_formats(calibrate())
+            state.steps = self.recipe.steps or 0
         started = saved = time.monotonic() - state.seconds
         measuring = 0.0
         while not state.steps or state.step < state.steps:
@@ -90,7 +96,7 @@ class Trainer:
             if state.steps and state.step % max(1, state.steps // self.recipe.validations) == 0:
                 state.curve.append((state.step, validate()))
             report(state, max(0.0, self._left(state)))
-            if state.steps and time.monotonic() - saved > SAVE_SECONDS:
+            if state.steps and time.monotonic() - saved > SAVE_SECONDS and self._good(state):
                 self.keep(state, folder)
                 saved = time.monotonic()
         self.keep(state, folder)
@@ -102,14 +108,11 @@ class Trainer:
         state.formats = _plain(self.model.formats)
         states.save(folder, state)
 
-    def _restore(self, state: State, calibrate: Calibrate) -> None:
-        if state.model:
-            self.model.load_state_dict(state.model)
-            self.optimizer.load_state_dict(state.optimizer)
-            self.model.set_formats(_formats(state.formats))
-        else:
-            self.model.set_formats(calibrate())
-            state.steps = self.recipe.steps or 0
+    def restore(self, state: State) -> None:
+        """Go back to a state that was kept."""
+        self.model.load_state_dict(state.model)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.model.set_formats(_formats(state.formats))
 
     def _step(self, step: int, rate: float) -> float:
         for group in self.optimizer.param_groups:
@@ -144,17 +147,27 @@ class Trainer:
             return 60.0 * (self.recipe.minutes or 0.0) - state.seconds
         return state.seconds / state.step * (state.steps - state.step)
 
+    def _good(self, state: State) -> bool:
+        """Whether the loss is not on its way up: a state from which it runs away must not replace one before that."""
+        recent = _mean(state.losses[-WINDOW:])
+        state.best = min(state.best, recent)
+        return recent <= GOOD * state.best
+
     def _check(self, loss: float, state: State, folder: Path) -> None:
         recent = [*state.losses[1 - WINDOW :], loss]
         state.first_loss = loss if state.first_loss is None else state.first_loss
         limit = RUNAWAY * state.first_loss + MARGIN
-        if math.isfinite(loss) and (len(recent) < WINDOW or sum(recent) / len(recent) <= limit):
+        if math.isfinite(loss) and (len(recent) < WINDOW or _mean(recent) <= limit):
             return
-        kept = f"{folder / states.STATE} holds the last good state" if (folder / states.STATE).exists() else "no state"
         raise CheckFailed(
-            f"training ran away at step {state.step}: got a loss of {loss:.4g}, expected at most {limit:.4g} "
-            f"(the first was {state.first_loss:.4g}); {kept}; start anew with a lower --rate than {self.recipe.rate:g}"
+            f"training ran away at step {state.step}: got a loss of {loss:.4g}, expected at most {limit:.4g} (the "
+            f"first was {state.first_loss:.4g}); remove {folder} and start anew with a lower --rate than "
+            f"{self.recipe.rate:g}"
         )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _plain(formats: Formats) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The student: a checkpoint's weights in the chip's arithmetic, trainable; and the way back to a checkpoint."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -7,59 +8,69 @@ import torch
 from torch import Tensor, nn
 
 from ..frontend import model as ir_model
-from ..frontend.model import ModelIR
+from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelIR, layer_tensor
 from ..golden.calibrate import calibrate
 from ..golden.rope import angles
 from ..quant.config import Formats, NumericConfig
-from ..quant.grid import HIGH, LOW, quantize_rows
+from ..quant.grid import BITS
 from ..quant.numerics import Numerics
 from ..quant.quantized import QuantizedModel, quantize
-from .arithmetic import Widths, half_up, on_grid
+from .arithmetic import Widths, on_grid
 from .attention import prepare
 from .layer import LayerFormats, LayerWeights, Shared, embedding_rows, head, layer
+from .rows import LatentRows
 
 STACKS = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}
 """Matrices that share an input are one matrix here."""
 
 
 class ChipLayer(nn.Module):
-    """The trained tensors of one layer, named as in `LayerWeights`."""
+    """The trained tensors of one layer, matrices as in STACKS; bits: of its tensors that get more than 3, by kind."""
 
-    def __init__(self, weights: ir_model.LayerWeights):
+    def __init__(self, weights: ir_model.LayerWeights, bits: Mapping[str, int]):
         super().__init__()
+        stacks = {}
         for stack, kinds in STACKS.items():
-            rows = np.concatenate([getattr(weights, kind) for kind in kinds])
-            _, scale = quantize_rows(rows)
-            setattr(self, stack, _parameter(rows))
-            setattr(self, f"{stack}_scale", _parameter(np.log(scale)))
+            parts = [getattr(weights, kind) for kind in kinds]
+            of_rows = np.repeat([bits.get(kind, BITS) for kind in kinds], [len(part) for part in parts])
+            stacks[stack] = LatentRows(np.concatenate(parts), of_rows)
+        self.stacks = nn.ModuleDict(stacks)
         self.attention_gain = _parameter(weights.input_norm)
         self.mlp_gain = _parameter(weights.post_norm)
 
     def weights(self) -> LayerWeights:
         """Latent weights, as `layer` takes them."""
-        return LayerWeights(*(getattr(self, name) for name in LayerWeights._fields))
+        matrices = {stack: self.rows(stack).latent() for stack in STACKS}
+        return LayerWeights(**matrices, attention_gain=self.attention_gain, mlp_gain=self.mlp_gain)
 
-    def integers(self, stack: str) -> tuple[np.ndarray, np.ndarray]:
-        """(int8 [R, N], float64 scale [R])."""
-        return _integers(getattr(self, stack), getattr(self, f"{stack}_scale"))
+    def rows(self, stack: str) -> LatentRows:
+        """One of STACKS."""
+        rows = self.stacks[stack]
+        assert isinstance(rows, LatentRows)
+        return rows
 
 
 class ChipModel(nn.Module):
-    """A model that computes as its chip would. `set_formats` has to be called before it runs."""
+    """A model that computes as its chip would. `set_formats` has to be called before it runs.
 
-    def __init__(self, ir: ModelIR, config: NumericConfig, context: int, compiled: bool = False):
+    bits: of tensors that get more than 3, by name.
+    """
+
+    def __init__(
+        self, ir: ModelIR, config: NumericConfig, context: int, compiled: bool = False,
+        bits: Mapping[str, int] | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.ir, self.config, self.context = ir, config, context
-        self.blocks = [ChipLayer(weights) for weights in ir.layers]
+        bits = bits or {}
+        self.blocks = [
+            ChipLayer(weights, {kind: bits.get(layer_tensor(index, kind), BITS) for kind in LAYER_TENSORS})
+            for index, weights in enumerate(ir.layers)
+        ]
         self.layers = nn.ModuleList(self.blocks)
-        _, scale = quantize_rows(ir.embedding)
-        self.embedding = _parameter(ir.embedding)
-        self.embedding_scale = _parameter(np.log(scale))
+        self.embedding = LatentRows(ir.embedding, bits.get(EMBEDDING, BITS))
+        self.head = self.embedding if ir.config.tied else LatentRows(ir.head, bits.get(HEAD, BITS))
         self.final_gain = _parameter(ir.final_norm)
-        if not ir.config.tied:
-            _, scale = quantize_rows(ir.head)
-            self.head = _parameter(ir.head)
-            self.head_scale = _parameter(np.log(scale))
         if compiled:
             prepare()
         self._layer = torch.compile(layer, dynamic=False) if compiled else layer
@@ -68,7 +79,7 @@ class ChipModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its tensors are."""
-        return self.embedding.device
+        return self.final_gain.device
 
     def set_formats(self, formats: Formats) -> None:
         """Use these fractions from now on."""
@@ -84,7 +95,7 @@ class ChipModel(nn.Module):
 
     def trunk(self, tokens: Tensor) -> Tensor:
         """Token ids [B, T] → residuals [B, T, D] behind the last layer."""
-        table = embedding_rows(self.embedding, self.embedding_scale, self.widths)
+        table = embedding_rows(self.embedding.latent(), self.widths)
         x = nn.functional.embedding(tokens, table)
         for module, formats in zip(self.blocks, self._layer_formats, strict=True):
             x = self._layer(x, module.weights(), formats, self.shared, self.widths)
@@ -92,9 +103,7 @@ class ChipModel(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Residuals [B, T, D] → logits [B, T, V]."""
-        tied = self.ir.config.tied
-        latent, scale = (self.embedding, self.embedding_scale) if tied else (self.head, self.head_scale)
-        _, rows = on_grid(latent, scale, 1.0, self.widths)
+        _, rows = on_grid(self.head.latent(), 1.0, self.widths)
         return head(x, self.final_gain, rows, self.shared.rsqrt, self._logit_steps, self.widths)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -107,13 +116,12 @@ class ChipModel(nn.Module):
         for module, weights in zip(self.blocks, self.ir.layers, strict=True):
             arrays = {"input_norm": _array(module.attention_gain), "post_norm": _array(module.mlp_gain)}
             for stack, kinds in STACKS.items():
-                rows = grid_rows(*module.integers(stack))
+                rows = module.rows(stack).rounded().array()
                 ends = np.cumsum([len(getattr(weights, kind)) for kind in kinds])[:-1]
                 arrays |= dict(zip(kinds, np.split(rows, ends), strict=True))
             layers.append(ir_model.LayerWeights(**arrays))
-        embedding = grid_rows(*_integers(self.embedding, self.embedding_scale))
-        tied = self.ir.config.tied
-        output = embedding if tied else grid_rows(*_integers(self.head, self.head_scale))
+        embedding = self.embedding.rounded().array()
+        output = embedding if self.ir.config.tied else self.head.rounded().array()
         return replace(
             self.ir, embedding=embedding, layers=tuple(layers), final_norm=_array(self.final_gain), head=output
         )
@@ -135,21 +143,6 @@ class ChipModel(nn.Module):
 
     def _tensor(self, values: np.ndarray | float) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device)
-
-
-def grid_rows(integers: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """float32 [R, N] of rows on a grid: what `quantize_rows` takes over exactly."""
-    return (integers * scale[:, None]).astype(np.float32)
-
-
-def _integers(latent: Tensor, log_scale: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """(int8 [R, N], float64 scale [R]) of latent weights, in lowest terms: no row is a multiple of a smaller one."""
-    with torch.no_grad():
-        scale = torch.exp(log_scale)
-        q = torch.clamp(half_up(latent / scale[:, None]), LOW, HIGH)
-    integers, scales = q.cpu().numpy().astype(np.int8), scale.cpu().numpy().astype(np.float64)
-    common = np.maximum(np.gcd.reduce(integers, axis=1), 1)
-    return integers // common[:, None], scales * common
 
 
 def _array(x: Tensor) -> np.ndarray:

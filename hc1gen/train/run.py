@@ -1,7 +1,7 @@
 """A whole run: from a checkpoint and texts to a trained checkpoint and its figures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError, problem
+from ..errors import CheckFailed, InputError, problem
 from ..frontend.checkpoint import load_checkpoint
 from ..frontend.export import TRAINED, check_folder, write_checkpoint
 from ..frontend.jsonfile import read_object
@@ -31,13 +31,16 @@ CALIBRATION_WINDOWS = 4
 CURVE_WINDOWS = 8
 OWN, TEXT = "own samples", "text"
 PLOT = "training.png"
+LAST_GOOD = ".last-good"
+"""After the name of the output: what a run that ran away leaves."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. `teacher`: a quantised checkpoint to imitate, None for the float model itself."""
+    """What is asked for. teacher: a quantised checkpoint to imitate, None for the float model itself; bits: of tensors
+    that get more than 3, by name."""
 
     folder: Path
     ir: ModelIR
@@ -45,8 +48,9 @@ class Order:
     teacher: ModelIR | None
     recipe: Recipe
     config: NumericConfig
+    bits: Mapping[str, int]
     texts: tuple[Path, ...]
-    validation: Path | None
+    validation: tuple[Path, ...]
     own: int
     batch: int
     window: int
@@ -68,7 +72,8 @@ class Order:
             **{f"recipe.{name}": value for name, value in asdict(self.recipe).items()},
             **{f"set.{name}": value for name, value in asdict(self.config).items()},
             **{f"text.{i}": digest(file) for i, file in enumerate(self.texts)},
-            "held out of the text": self.validation is None,
+            **{f"bits.{name}": bits for name, bits in self.bits.items()},
+            "held out of the text": not self.validation,
             "own": self.own,
             "validation windows": self.validation_windows,
             "batch": self.batch,
@@ -128,7 +133,7 @@ def run(order: Order, out: Path, progress: Progress, report: Callable[[State, fl
     calibration = np.concatenate([rows[:CALIBRATION_WINDOWS] for rows in texts.training])[:, :-1]
     target = None if order.teacher is None else _calibrated(order.teacher, order)
     teacher = _teacher(order, target, device)
-    student = ChipModel(order.ir, order.config, order.context, order.compiled).to(device)
+    student = ChipModel(order.ir, order.config, order.context, order.compiled, order.bits).to(device)
     sources = [Source(rows, teacher, order.ir.config.hidden, i, order.seed) for i, rows in enumerate(texts.training)]
     for each in sources:
         each.listen(lambda done: progress("the teacher reads", done, 0))
@@ -140,17 +145,30 @@ def run(order: Order, out: Path, progress: Progress, report: Callable[[State, fl
 
     if not current.step:
         current.seconds = time.monotonic() - begun
-    trainer.run(current, folder, lambda: student.quantized(calibration).formats, validate, report)
-    trained = student.export()
-    fields = _figures(order, trained, target, texts.validation, progress)
-    fields |= {"steps": current.steps, "seconds": round(current.seconds, 1), "recipe": asdict(order.recipe)}
-    limits = check.losses(_teacher_logits(order, target), few)
-    config = read_object(order.folder / "config.json")
-    tokenizer = (order.folder / "tokenizer.json").read_text(encoding="utf-8")
-    write_checkpoint(
-        out, trained, config, tokenizer, TRAINED, fields,
-        lambda folder: plot.plot(folder / PLOT, current, limits, "loss"),
-    )  # fmt: skip
+
+    def finish(current: State, out: Path) -> dict[str, Any]:
+        trained = student.export()
+        fields = _figures(order, trained, target, texts.validation, progress)
+        fields |= {"steps": current.step, "seconds": round(current.seconds, 1), "recipe": asdict(order.recipe)}
+        limits = check.losses(_teacher_logits(order, target), few)
+        config = read_object(order.folder / "config.json")
+        tokenizer = (order.folder / "tokenizer.json").read_text(encoding="utf-8")
+        write_checkpoint(
+            out, trained, config, tokenizer, TRAINED, fields,
+            lambda folder: plot.plot(folder / PLOT, current, limits, order.recipe.loss),
+        )  # fmt: skip
+        return fields
+
+    try:
+        trainer.run(current, folder, lambda: student.quantized(calibration).formats, validate, report)
+    except CheckFailed as error:
+        if (good := state.load(folder, settings)) is None:
+            raise
+        trainer.restore(good)
+        kept = out.with_name(out.name + LAST_GOOD)
+        finish(good, kept)
+        raise CheckFailed(f"{error}; {kept} is the checkpoint of step {good.step}") from error
+    fields = finish(current, out)
     state.remove(folder)
     return fields
 
@@ -164,11 +182,11 @@ def _texts(order: Order, writer: FloatModel, progress: Progress) -> Texts:
         rows = np.concatenate(
             [text_windows(file, order.tokenizer, order.window, shape.bos, shape.vocab) for file in order.texts]
         )
-        if order.validation is None:
+        if not order.validation:
             rows, validation[TEXT] = held_out(rows)
         training.append(rows)
-    if order.validation is not None:
-        validation[TEXT] = text_windows(order.validation, order.tokenizer, order.window, shape.bos, shape.vocab)
+    for file in order.validation:
+        validation[file.name] = text_windows(file, order.tokenizer, order.window, shape.bos, shape.vocab)
     if order.own:
         count = order.own + min(order.validation_windows, max(1, order.own // 4))
         rows = written(writer, count, length, order.seed, lambda done: progress("the teacher writes", done, count))

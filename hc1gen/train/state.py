@@ -1,5 +1,6 @@
 """What a run has to remember to go on as if it had never stopped, in a folder beside the output."""
 
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from ..errors import InputError, problem
 
 STATE = "state.pt"
 NEW = f".{STATE}.new"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -27,6 +28,7 @@ class State:
     steps: int = 0
     seconds: float = 0.0
     first_loss: float | None = None
+    best: float = math.inf
     losses: list[float] = field(default_factory=list)
     curve: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     formats: Any = None

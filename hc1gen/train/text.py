@@ -10,7 +10,7 @@ import torch
 
 from ..errors import InputError, problem
 from ..frontend.evaluate import windows
-from ..frontend.textfile import read_text
+from ..frontend.textfile import TOKEN_FILE, read_ids, read_text
 from ..frontend.tokenizer import Tokenizer
 from .teacher import FloatModel
 
@@ -35,11 +35,21 @@ class Texts:
 
 
 def text_windows(file: Path, tokenizer: Tokenizer, window: int, bos: int | None, vocab: int) -> np.ndarray:
-    """A text file → int64 [N, window + 1], without BOS [N, window]. `InputError` where it holds too little."""
-    tokens = np.array([t for piece in _pieces(read_text(file)) for t in tokenizer.encode_text(piece)], np.int64)
-    rows = windows(tokens, window, bos)
+    """A text, or token ids in a .npy file → int64 [N, window + 1], without BOS [N, window].
+
+    A matrix of ids has a window in each row as it stands. `InputError` where there is too little, or does not fit.
+    """
+    if file.suffix == TOKEN_FILE:
+        tokens = read_ids(file, vocab)
+    else:
+        tokens = np.array([t for piece in _pieces(read_text(file)) for t in tokenizer.encode_text(piece)], np.int64)
+    length = window + (bos is not None)
+    if tokens.ndim == 2 and tokens.shape[1] != length:
+        found, wanted = f"rows of {tokens.shape[1]}", f"{length} for windows of {window}"
+        raise InputError(file, problem("token ids", found, wanted, "choose another --window"))
+    rows = tokens if tokens.ndim == 2 else windows(tokens, window, bos)
     if len(rows) < LEAST:
-        found = f"{len(tokens):,} tokens"
+        found = f"{tokens.size:,} tokens"
         wanted = f"at least {LEAST * window:,}, {LEAST} windows of {window}"
         raise InputError(file, problem("text", found, wanted, "give a longer text or a smaller --window"))
     if tokens.max() >= vocab:
@@ -70,8 +80,11 @@ def held_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a text. `InputError` where it cannot be read."""
-    return hashlib.sha256(read_text(file).encode()).hexdigest()
+    """SHA-256 of a file. `InputError` where it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(file, f"cannot be read: {error.strerror}; name a text file") from error
 
 
 def _pieces(text: str) -> list[str]:

@@ -26,7 +26,7 @@ def order(steps: int = 12, rate: float = 5e-3, model: Path = MODEL, **changes: A
     ir, tokenizer, folder = load(model)
     recipe = Recipe(steps, None, rate, "divergence", validations=2)
     plain = Order(
-        folder, ir, tokenizer, None, recipe, NumericConfig(), texts=(), validation=None, own=24, batch=4, window=15,
-        validation_windows=4, seed=0, device="cpu", compiled=False,
+        folder, ir, tokenizer, None, recipe, NumericConfig(), bits={}, texts=(), validation=(), own=24, batch=4,
+        window=15, validation_windows=4, seed=0, device="cpu", compiled=False,
     )  # fmt: skip
     return replace(plain, **changes)

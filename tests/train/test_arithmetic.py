@@ -13,6 +13,7 @@ from hc1gen.quant.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
 from hc1gen.train.layer import embedding_rows
 from hc1gen.train.model import ChipModel
+from hc1gen.train.rows import Latent
 
 CONTEXT = 128
 
@@ -49,7 +50,7 @@ def test_the_loss_is_the_integer_models(student, windows):
 def test_embedding_is_exact(student, residuals, windows):
     model, quantized = student
     with torch.no_grad():
-        table = embedding_rows(model.embedding, model.embedding_scale, model.widths)
+        table = embedding_rows(model.embedding.latent(), model.widths)
     assert (table[windows[0]].numpy() * 2.0**quantized.config.residual_frac == residuals[0]).all()
 
 
@@ -65,7 +66,7 @@ def test_norm_and_matrix_are_exact(student, residuals, layer):
     block_of, w = model.blocks[layer], model.widths
     with torch.no_grad():
         x = arithmetic.rms_norm(as_tensor(residuals[layer], c.residual_frac), block_of.mlp_gain, model.shared.rsqrt, w)
-        _, rows = arithmetic.on_grid(block_of.gate_up, block_of.gate_up_scale, 1.0, w)
+        _, rows = arithmetic.on_grid(block_of.rows("gate_up").latent(), 1.0, w)
         _, rounded = arithmetic.linear(rows, x, w)
         got = arithmetic.fixed(rounded, 2.0**c.gate_frac, c.gate_bits) * 2.0**c.gate_frac
     assert (got.numpy()[:, : len(weights.gate.weights)] == expected).all()
@@ -101,11 +102,10 @@ def test_gradients_go_straight_through():
 
 def test_the_scale_learns_from_rounding():
     """LSQ: a scale's slope is the integer less the latent weight where that is inside the grid."""
-    n = ChipModel.__module__ and arithmetic
-    latent = torch.tensor([[0.3, 1.2, 9.0]])
     log_scale = torch.zeros(1, requires_grad=True)
+    latent = Latent(torch.tensor([[0.3, 1.2, 9.0]]), log_scale, torch.tensor([4.0]))
     widths = arithmetic.Widths(**dict.fromkeys(arithmetic.Widths.__annotations__, 6))
-    _, rows = n.on_grid(latent, log_scale, 1.0, widths)
+    _, rows = arithmetic.on_grid(latent, 1.0, widths)
     rows.weight.sum().backward()
     assert log_scale.grad is not None
     assert log_scale.grad.item() == pytest.approx((0 - 0.3) + (1 - 1.2) + 3)

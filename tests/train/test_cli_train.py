@@ -6,10 +6,13 @@ import sys
 from importlib import util
 from pathlib import Path
 
+import numpy as np
 from click.testing import CliRunner
 from small import MODEL, TIED
 
 from hc1gen.cli import main
+from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.quant.grid import quantize_rows, row_bits
 
 QUICK = ("--own-samples", "16", "--steps", "6", "--batch", "4", "--window", "15", "--no-compile", "--json")
 
@@ -88,3 +91,27 @@ def test_without_torch(tmp_path, monkeypatch):
 def test_nothing_else_imports_torch():
     code = "import sys, hc1gen.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+
+
+def test_more_bits_and_token_ids_to_validate_on(tmp_path):
+    """A matrix of ids has windows in its rows: here as long as training's, BOS and all."""
+    ids = tmp_path / "ids.npy"
+    np.save(ids, np.random.default_rng(0).integers(1, 20, (9, 16)).astype(np.int16))
+    out = tmp_path / "out"
+    done = command(TIED, "-o", out, "--bits", "*.layers.1.*=5", "--validation", ids, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert set(json.loads(done.stdout)["validation"]) == {"ids.npy", "own samples"}
+    widths = {name: quantize_rows(rows, kept=6)[0] for name, rows in load_checkpoint(out).matrices()}
+    assert {name.split(".")[2] for name, q in widths.items() if row_bits(q).max() > 3} == {"1"}
+    np.save(ids, np.ones((9, 12), int))
+    found = message(TIED, "-o", tmp_path / "other", "--validation", ids, *QUICK)
+    assert found == f"{ids}: token ids: got rows of 12, expected 16 for windows of 15; choose another --window"
+
+
+def test_bits_that_make_no_sense(tmp_path):
+    found = message(TIED, "-o", tmp_path / "out", "--bits", "*=7", *QUICK)
+    assert found.startswith("--bits *=7: got 7, expected TENSOR=N with N from 3 to 6")
+    found = message(TIED, "-o", tmp_path / "out", "--bits", "norm=4", *QUICK)
+    assert found.startswith(
+        "--bits norm=4: no matrix has that name; there are model.embed_tokens.weight, model.layers.0"
+    )

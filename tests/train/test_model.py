@@ -8,11 +8,13 @@ import torch
 
 import hc1gen
 from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.frontend.export import TRAINED, write_checkpoint
 from hc1gen.frontend.jsonfile import read_object
 from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.grid import quantize_rows
-from hc1gen.train.model import STACKS, ChipModel, grid_rows
+from hc1gen.quant.grid import quantize_rows, row_bits
+from hc1gen.train import check
+from hc1gen.train.model import STACKS, ChipModel
 from hc1gen.train.teacher import FloatModel
 
 
@@ -24,22 +26,22 @@ def test_rows_are_taken_over_exactly(stories):
             parameter.add_(torch.randn_like(parameter) * 0.05)
     for block in model.blocks:
         for stack in STACKS:
-            integers, scale = block.integers(stack)
-            q, s = quantize_rows(grid_rows(integers, scale))
-            assert (q == integers).all()
-            assert np.allclose(s, scale, rtol=1e-6)
+            rounded = block.rows(stack).rounded()
+            q, s = quantize_rows(rounded.array())
+            assert (q == rounded.weights).all() and (s == rounded.scale).all()
 
 
 def test_rows_are_in_lowest_terms(stories):
     model = ChipModel(stories, NumericConfig(), 64)
     with torch.no_grad():
-        model.blocks[0].o_scale[:2] = 0.0
-        model.blocks[0].o[0] = 0.0
-        model.blocks[0].o[1] = 2.0 * torch.randint(-2, 2, model.blocks[0].o[1].shape).float()
-    integers, scale = model.blocks[0].integers("o")
-    assert (integers[0] == 0).all() and scale[1] == 2.0 and integers[1].min() == -2
-    q, s = quantize_rows(grid_rows(integers, scale))
-    assert (q == integers).all() and np.allclose(s, scale, rtol=1e-6)
+        rows = model.blocks[0].rows("o")
+        rows.log_scale[:2] = 0.0
+        rows.weights[0] = 0.0
+        rows.weights[1] = 2.0 * torch.randint(-2, 2, rows.weights[1].shape).float()
+    rounded = rows.rounded()
+    assert (rounded.weights[0] == 0).all() and rounded.scale[1] == 2.0 and rounded.weights[1].min() == -2
+    q, s = quantize_rows(rounded.array())
+    assert (q == rounded.weights).all() and (s == rounded.scale).all()
 
 
 def test_an_exported_checkpoint_is_whole(stories, tmp_path):
@@ -73,3 +75,32 @@ def test_written_text_is_the_teachers(stories, windows):
     assert loss < 2.0
     again = written(FloatModel(stories, torch.device("cpu")), 6, 128, seed=3)
     assert (again == windows).all() and (windows[:, 0] == stories.config.bos).all()
+
+
+def test_rows_with_more_bits_are_the_golden_models_too(stories, windows):
+    """Four bits for the embedding, six for a value matrix: the checkpoint has them, and the loss is the chip's."""
+    bits = {"model.embed_tokens.weight": 4, "model.layers.2.self_attn.v_proj.weight": 6}
+    model = ChipModel(stories, NumericConfig(), 128, bits=bits)
+    with torch.no_grad():
+        for rows in (model.embedding, model.blocks[2].rows("qkv")):
+            rows.weights.add_(torch.randn_like(rows.weights) * 0.02)
+            rows.log_scale[rows.top > 4] -= 1.0
+    quantized = model.quantized(windows[:2, :-1])
+    assert row_bits(quantized.head.weights).max() == 4
+    widths = {m.name: int(row_bits(m.weights).max()) for m in quantized.layers[2].matrices()}
+    assert {name for name, width in widths.items() if width > 3} == {"model.layers.2.self_attn.v_proj.weight"}
+    assert widths["model.layers.2.self_attn.v_proj.weight"] > 4
+    model.set_formats(quantized.formats)
+    with torch.no_grad():
+        ours, _ = cross_entropy(lambda t: model(torch.from_numpy(t)[None])[0].numpy(), windows)
+    golden, _ = cross_entropy(check.integer_logits(quantized, 128), windows)
+    assert abs(ours - golden) < 0.005
+
+
+def test_a_wide_checkpoint_stays_wide(stories):
+    model = ChipModel(stories, NumericConfig(), 64, bits={"model.embed_tokens.weight": 5})
+    with torch.no_grad():
+        model.embedding.log_scale -= 1.5
+    again = ChipModel(model.export(), NumericConfig(), 64)
+    assert (again.embedding.rounded().weights == model.embedding.rounded().weights).all()
+    assert again.embedding.top.max() > 4 and again.blocks[0].rows("o").top.max() == 4

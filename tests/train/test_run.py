@@ -84,11 +84,32 @@ def test_a_run_that_runs_away_is_stopped(tmp_path, monkeypatch, poison):
         return plain(student, teacher) * (poison if len(calls) > 6 else 1.0)
 
     monkeypatch.setitem(loop.LOSSES, "divergence", spoilt)
-    with pytest.raises(CheckFailed, match=r"training ran away at step 6: .* start anew with a lower --rate than 0.005"):
+    with pytest.raises(CheckFailed, match=r"training ran away at step 6: .* with a lower --rate than 0.005") as caught:
         train(tmp_path / "out", order())
     kept = states.load(tmp_path / "out.state", order().settings())
     assert kept is not None and kept.step == 6 and not (tmp_path / "out").exists()
     assert all(torch.isfinite(t).all() for t in kept.model.values())
+    good = tmp_path / "out.last-good"
+    assert str(caught.value).endswith(f"{good} is the checkpoint of step 6")
+    assert json.loads((good / "training.json").read_text())["steps"] == 6
+    assert weights(good).keys() == dict(order().ir.tensors()).keys()
+
+
+def test_a_state_from_which_it_runs_away_is_not_kept(tmp_path, monkeypatch):
+    """The loss climbs for some steps before it is over the limit."""
+    monkeypatch.setattr("hc1gen.train.loop.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("hc1gen.train.loop.WINDOW", 1)
+    from hc1gen.train import loop
+
+    plain, calls = loop.LOSSES["divergence"], []
+
+    def climbing(student, teacher):
+        calls.append(1)
+        return plain(student, teacher) * 1.5 ** max(0, len(calls) - 5)
+
+    monkeypatch.setitem(loop.LOSSES, "divergence", climbing)
+    with pytest.raises(CheckFailed, match=r"is the checkpoint of step [56]"):
+        train(tmp_path / "out", order(steps=40, rate=1e-5))
 
 
 def test_a_draft_is_made_for_its_target(tmp_path):

@@ -1,0 +1,48 @@
+"""Rows that are trained: latent weights, the logs of their scales, and how wide their integers may be."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..quant.grid import MOST_BITS, Bits, quantize_rows, row_bits
+from ..quant.rounded import Rounded
+
+
+class Latent(NamedTuple):
+    """weights [R, N], log_scale [R]; integers are in -top..top - 1, top [R]."""
+
+    weights: Tensor
+    log_scale: Tensor
+    top: Tensor
+
+
+class LatentRows(nn.Module):
+    """A matrix [R, N] that starts from `rows`, rounded to `bits`; a row on a grid of up to 6 bits keeps that."""
+
+    top: Tensor
+
+    def __init__(self, rows: np.ndarray, bits: Bits):
+        super().__init__()
+        q, scale = quantize_rows(rows, bits, MOST_BITS)
+        self.weights = nn.Parameter(torch.tensor(rows, dtype=torch.float32))
+        self.log_scale = nn.Parameter(torch.tensor(np.log(scale), dtype=torch.float32))
+        top = np.exp2(np.maximum(row_bits(q), bits) - 1.0)
+        self.register_buffer("top", torch.tensor(top, dtype=torch.float32))
+
+    def latent(self) -> Latent:
+        """As the functions take it that torch compiles."""
+        return Latent(self.weights, self.log_scale, self.top)
+
+    def rounded(self) -> Rounded:
+        """The integers and scales at hand."""
+        with torch.no_grad():
+            scale = torch.exp(self.log_scale)
+            q = to_integers(self.weights / scale[:, None], self.top)
+        return Rounded.of(q.cpu().numpy(), scale.cpu().numpy().astype(np.float64))
+
+
+def to_integers(steps: Tensor, top: Tensor) -> Tensor:
+    """Weights in steps [R, N] → the nearest integers in -top..top - 1, halves upwards."""
+    return torch.minimum(torch.maximum(torch.floor(steps + 0.5), -top[:, None]), top[:, None] - 1)
