@@ -5,6 +5,7 @@ import json
 import random
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import hc1gen
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import DRAFT_MODEL, MANIFEST, MODEL, bake, is_baked
 from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.frontend.model import ModelIR
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
+from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import DRAFT, Chip
 from hc1gen.rtl.plan import Plan
@@ -29,6 +32,7 @@ PACKAGE = Path(hc1gen.__file__).parent
 VECTORS = Path(__file__).parents[1] / "tests" / "frontend" / "vectors"
 DESIGNS = SIM_BUILD / "designs"
 CALIBRATION_TOKENS = 512
+WIDTHS = (5, 3, 4, 6)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Recipe:
 
     draft: the name of a model, or one made from the target: `itself`, its first `layer`, or `noise`: the target with
     the rows of its head in another order. ahead: how many tokens it may run ahead. fabric: the view or views of the
-    tiles.
+    tiles. wide: the target's tensors have more than 3 bits, each as many as WIDTHS says in turn.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Recipe:
     draft: str | None = None
     ahead: int = 0
     fabric: str = "behavioural"
+    wide: bool = False
 
     @property
     def checkpoint(self) -> Path:
@@ -116,7 +121,8 @@ def design(recipe: Recipe) -> Design:
     folder = DESIGNS / _digest(recipe)
     with lock(folder):
         if not is_baked(folder):
-            model = _with_eos(_calibrated(recipe.checkpoint, recipe.context), recipe)
+            ir = load_checkpoint(recipe.checkpoint)
+            model = _with_eos(_calibrated(_wide(ir) if recipe.wide else ir, recipe.context), recipe)
             draft = _draft(model, recipe)
             target = _transformer(model, recipe)
             chip = Chip(target, draft and _transformer(draft, recipe, DRAFT), recipe.ahead)
@@ -140,11 +146,17 @@ def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
         return replace(target, head=replace(head, **arrays))
     if recipe.draft is None or recipe.draft == "itself":
         return target if recipe.draft else None
-    return _calibrated(_folder(recipe.draft), recipe.context)
+    return _calibrated(load_checkpoint(_folder(recipe.draft)), recipe.context)
 
 
-def _calibrated(checkpoint: Path, context: int) -> QuantizedModel:
-    return calibrate(quantize(load_checkpoint(checkpoint), NumericConfig()), context, CALIBRATION_TOKENS)
+def _calibrated(ir: ModelIR, context: int) -> QuantizedModel:
+    return calibrate(quantize(ir, NumericConfig()), context, CALIBRATION_TOKENS)
+
+
+def _wide(ir: ModelIR) -> ModelIR:
+    """The model rounded to the nearest, in as many bits as WIDTHS says."""
+    bits = dict(zip((name for name, array in ir.tensors() if array.ndim == 2), cycle(WIDTHS), strict=False))
+    return posttrain(ir, np.arange(8)[None], METHODS["rtn"], bits=bits)[0]
 
 
 def _with_eos(model: QuantizedModel, recipe: Recipe) -> QuantizedModel:

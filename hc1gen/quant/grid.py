@@ -11,6 +11,8 @@ ON_GRID = 0.02
 to 4 steps, and in proportion for larger ones.
 
 Rounding the largest weight, 4 steps, to bfloat16 moves it by up to 0.0156 steps."""
+WIDE_SLACK = 1.6
+"""For rows of more than 3 bits: the smallest weight, which is rounded as well, moves all others."""
 PROBE = 16
 """Columns that are looked at first."""
 
@@ -86,20 +88,20 @@ def _rows_on_grid(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, 
         for steps in range(1, 1 - int(low)):
             left = np.flatnonzero(~found)
             s = magnitude[left] / steps
-            left, s = (part[_fits(rows[left, :PROBE], s, low, high)] for part in (left, s))
-            fits = _fits(rows[left], s, low, high)
-            left, s = left[fits], s[fits]
+            for columns in (PROBE, rows.shape[1]):
+                fits = _fits(rows[left, :columns], s, low, high, 1.0 if width == BITS else WIDE_SLACK)
+                left, s = left[fits], s[fits]
             q = np.floor(rows[left] / s[:, None] + 0.5)
             best_q[left], best_s[left] = q, _least_squares(rows[left], q, s)
             found[left] = True
     return found, best_q, best_s
 
 
-def _fits(rows: np.ndarray, s: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Whether each row is integers in low..high times its scale [R]."""
+def _fits(rows: np.ndarray, s: np.ndarray, low: float, high: float, slack: float) -> np.ndarray:
+    """Whether each row is integers in low..high times its scale [R], `slack` times as far off as ON_GRID says."""
     steps = rows / s[:, None]
     q = np.floor(steps + 0.5)
-    near = np.abs(steps - q) < ON_GRID * np.maximum(1.0, np.abs(q) / 4)
+    near = np.abs(steps - q) < slack * ON_GRID * np.maximum(1.0, np.abs(q) / 4)
     return np.asarray((near & (q >= low) & (q <= high)).all(axis=1))
 
 

@@ -36,7 +36,7 @@ def test_report_names_every_tensor(written):
     assert fields["method"] == "follow" and fields["calibration"]["tokens"] >= 1500
     assert len(fields["tensors"]) == 3 * 7 + 2
     for tensor in fields["tensors"]:
-        assert tensor.keys() == {"name", "rows", "columns", "error", "rtn_error", "zeros"}
+        assert tensor.keys() == {"name", "rows", "columns", "bits", "error", "rtn_error", "zeros"}
         assert 0 < tensor["error"] <= tensor["rtn_error"] * 1.001, tensor
     report = json.loads((out / "quantization.json").read_text())
     assert report == {key: fields[key] for key in report}

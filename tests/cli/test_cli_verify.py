@@ -28,6 +28,19 @@ def both(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.parametrize("fabric", ["behavioural", "structural"])
+def test_a_chip_with_rows_of_more_bits(tmp_path, fabric):
+    """Its manifest counts the digits, its ROM is wider, and all of it is read back."""
+    wide, out = tmp_path / "wide", tmp_path / "rtl"
+    widths = ("--bits", "*.v_proj.*=4", "--bits", "*embed_tokens*=5", "--bits", "lm_head*=6")
+    assert hc1gen("quantize", SMALL, "-o", wide, "--method", "rtn", "--tokens", 1500, *widths).code == 0
+    baked = hc1gen("bake", wide, "-o", out, "--fabric", fabric, *QUICK, "--json").fields
+    assert baked["embedding_bits"] == 5 * 37 * 20
+    assert baked["full_adders"] > baked["weights"] - baked["zero_weights"]
+    fields = hc1gen("verify", out, "--model", wide, "--json").fields
+    assert fields["match"] and fields["differences"] == []
+
+
 def audit(folder: Path, script: Path) -> subprocess.CompletedProcess:
     """The program of docs/provenance.md, as an auditor runs it: alone."""
     (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "provenance.md").read_text(), re.S)

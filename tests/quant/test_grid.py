@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc1gen.quant.grid import HIGH, LOW, mantissa_exponent, quantize_rows
+from hc1gen.quant.grid import HIGH, LOW, mantissa_exponent, quantize_rows, row_bits
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
@@ -109,3 +109,37 @@ def test_mantissa_that_rounds_up_to_a_power_of_two():
     mantissa, exponent = mantissa_exponent(np.array([1 - 2.0**-12, 1.0, 0.5]), 10)
     assert mantissa.tolist() == [512, 512, 512]
     assert exponent.tolist() == [9, 9, 10]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bits", [4, 5, 6])
+def test_a_wide_row_is_kept_where_that_is_asked_for(dtype, bits):
+    """Whatever its smallest weight is; among others it keeps its own width."""
+    rng, half = np.random.default_rng(bits), 1 << bits - 1
+    integers = np.concatenate([rng.integers(-half, half, (200, 24)), rng.integers(LOW, HIGH + 1, (200, 24))])
+    integers[:200, 0], integers[:, 1] = -half, 1
+    scales = 2.0 ** rng.uniform(-8, 2, 400)
+    rows = (integers * scales[:, None]).astype(DTYPES[dtype]).astype(np.float32)
+    q, scale = quantize_rows(rows, kept=6)
+    assert (q == integers).all() and row_bits(q)[:200].min() == bits
+    assert np.abs(scale / scales - 1).max() < 2**-8
+    assert row_bits(quantize_rows(rows)[0]).max() == 3
+
+
+def test_a_float_row_is_not_taken_for_a_wide_one():
+    rows = np.random.default_rng(0).normal(size=(20000, 12))
+    q, _ = quantize_rows(rows, kept=6)
+    assert (row_bits(q) > 3).mean() < 1e-3
+
+
+def test_bits_of_each_row():
+    rows = np.random.default_rng(1).normal(size=(4, 200))
+    q, scale = quantize_rows(rows, np.array([3, 4, 5, 6]))
+    assert row_bits(q).tolist() == [3, 4, 5, 6]
+    errors = error(rows, q, scale)
+    assert (errors[1:] < 0.4 * errors[:-1]).all()
+
+
+def test_row_bits():
+    rows = np.array([[0, 0], [3, -4], [4, 0], [0, -5], [-8, 7], [8, 0], [-32, 31]])
+    assert row_bits(rows).tolist() == [3, 3, 4, 4, 4, 5, 6]

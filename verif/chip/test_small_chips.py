@@ -13,7 +13,9 @@ from hc1gen.settings import Settings
 
 RECIPES = [
     Recipe("gqa-old-config-f32", lanes=7, kv_heads_per_clock=2, context=24, eos=2, draft="itself", ahead=3),
-    Recipe("gqa-tied-bf16-sharded", lanes=5, kv_heads_per_clock=1, context=16, eos=1, draft="noise", ahead=1),
+    Recipe(
+        "gqa-tied-bf16-sharded", lanes=5, kv_heads_per_clock=1, context=16, eos=1, draft="noise", ahead=1, wide=True
+    ),
     Recipe("gqa-wide-bf16", lanes=16, kv_heads_per_clock=2, context=11, eos=1),
     Recipe("mha-tied-f32", lanes=1, kv_heads_per_clock=2, context=10, eos=1),
     Recipe("mqa-f16-sharded", lanes=20, kv_heads_per_clock=1, context=19, eos=3, draft="layer", ahead=8),
