@@ -19,6 +19,7 @@ import posttraining
 import sampling
 import speculation
 import speed
+import training
 
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
@@ -27,8 +28,8 @@ from hc1gen.errors import CheckFailed
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 MODULES = {
-    "numeric": numeric, "posttraining": posttraining, "sampling": sampling, "large": large, "speed": speed,
-    "speculation": speculation, "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
+    "numeric": numeric, "posttraining": posttraining, "training": training, "sampling": sampling, "large": large,
+    "speed": speed, "speculation": speculation, "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
 }  # fmt: skip
 QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""
