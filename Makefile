@@ -11,7 +11,7 @@ DRAFT  ?= $(wildcard $(MODEL)-draft)
 DESIGN ?= rtl_out/$(NAME)
 JOBS   ?= 2
 
-.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal gate flow-check fpga bench clean
+.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal gate train-check flow-check fpga bench clean
 
 help:
 	@echo "demo         bake, build, talk: the embedded model end to end"
@@ -25,6 +25,7 @@ help:
 	@echo "mutate       break the chip in many ways and see the tests fail"
 	@echo "formal       prove the circuits of speculation, and see the proofs of broken ones fail"
 	@echo "gate         simulate a small chip as netlists of cells: tiles, a layer, the whole"
+	@echo "train-check  the tests of hc1gen train, in an environment with PyTorch"
 	@echo "flow-check   LibreLane reads the configurations that bake writes for it"
 	@echo "fpga         a small chip through yosys and nextpnr to a bitstream; utilisation and Fmax"
 	@echo "bench        measure: see benchmarks/README.md"
@@ -70,6 +71,11 @@ formal: install
 
 gate: install
 	$(BIN)/pytest -n $(JOBS) verif/gate -m gate
+
+train-check:
+	$(PYTHON) -m venv build/train
+	build/train/bin/pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	build/train/bin/pytest -n 1 tests/train
 
 flow-check:
 	$(PYTHON) -m venv build/librelane

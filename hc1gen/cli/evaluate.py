@@ -49,8 +49,7 @@ class Candidate:
     def view(self, name: str) -> Logits:
         """Tokens [T] → logits [T, V] of one of VIEWS."""
         if name == "integer":
-            scale = 2.0**-self.integers.formats.logit_frac
-            return lambda row: self.golden.session().forward(row) * scale
+            return self.golden.logits
         ir = self.checkpoint.ir if name == "float" else self.integers.dequantize(self.checkpoint.ir)
         return lambda row: reference.logits(ir, row)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 
 import numpy as np
 
@@ -59,13 +59,12 @@ class _Builder:
         places = np.concatenate([low, high], axis=1) if high.any() else low
         self.sums: Sums = share(places, matrix.shape[1], least)
         self.order = self.sums.order()
-        self.words: dict[int, list[Term]] = {}
-        terms = matrix.shape[1]
+        self.words: dict[int, list[Term | None]] = {}
+        numbers = count(matrix.shape[1])
         for index in self.order:
             if index >= len(matrix):
-                self.words[index] = list(range(terms, terms + self.width(index)))
-                terms += self.width(index)
-        self.bags = Bags(terms)
+                self.words[index] = [next(numbers) if used else None for used in self._used_bits(index)]
+        self.bags = Bags(next(numbers))
         self.columns: dict[int, list[list[int]]] = {index: self._fill(index) for index in self.order}
         self.made: dict[Term, Triple] = {}
         for triple in self.bags.share() if triples else ():
@@ -74,6 +73,16 @@ class _Builder:
     def width(self, index: int) -> int:
         """Bits of a sum."""
         return self.sums.sums[index].largest.bit_length()
+
+    def _used_bits(self, index: int) -> list[bool]:
+        """Which bits of a part are not always 0: of n terms in a column, n // 2 carries go to the next."""
+        columns = [0] * (self.width(index) + 1)
+        for node, coefficient in self.sums.sums[index].terms.items():
+            for position, _, _ in self._bits_of(node, abs(coefficient)):
+                columns[position] += 1
+        for position in range(self.width(index)):
+            columns[position + 1] += columns[position] // 2
+        return [terms > 0 for terms in columns[:-1]]
 
     def build(self) -> Fabric:
         """Parts before what they are part of; shared adders when they are first needed."""
@@ -89,7 +98,7 @@ class _Builder:
             if index < len(uppers):
                 rows[index] = bits
             else:
-                self.literals |= dict(zip(self.words[index], bits, strict=True))
+                self.literals |= {t: b for t, b in zip(self.words[index], bits, strict=True) if t is not None}
         return Fabric(self.network, self._rows([rows[i] for i in range(len(self.matrix))]))
 
     def _fill(self, index: int) -> list[list[int]]:
@@ -116,7 +125,8 @@ class _Builder:
         if magnitude == 3:
             return []
         words = self.words[node - self.sums.columns]
-        return [(magnitude.bit_length() - 1 + i, term, 0) for i, term in enumerate(words)]
+        first = magnitude.bit_length() - 1
+        return [(first + i, term, 0) for i, term in enumerate(words) if term is not None]
 
     def _add_up(self, index: int, addend: list[Literal]) -> list[Literal | None]:
         """Compress what is in a sum's bags, its counted threes and an addend."""
@@ -145,7 +155,7 @@ class _Builder:
                            if abs(c) == 3 and n >= self.sums.columns), (None, 0))  # fmt: skip
         if node is None:
             return 0
-        threes = [self.literals[term] for term in self.words[node - self.sums.columns]]
+        threes = [None if term is None else self.literals[term] for term in self.words[node - self.sums.columns]]
         best: tuple[int, int, tuple[int, ...]] | None = None
         for choice in product((0, 1), repeat=min(len(threes), CHOICES)):
             constant = sum(less << i for i, less in enumerate(choice))

@@ -27,6 +27,10 @@ class GoldenModel:
         """An empty KV cache."""
         return Session(self)
 
+    def logits(self, tokens: np.ndarray) -> np.ndarray:
+        """Token ids [T] from the beginning → logits [T, V] as numbers, float64."""
+        return self.session().forward(tokens) * 2.0**-self.n.formats.logit_frac
+
 
 class Session:
     """One sequence: its KV cache and how far it is filled."""

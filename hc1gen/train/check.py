@@ -15,8 +15,7 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 def integer_logits(model: QuantizedModel, context: int) -> Logits:
     """Tokens [T] → logits [T, V] as the chip computes them."""
-    golden, scale = GoldenModel(model, context), 2.0**-model.formats.logit_frac
-    return lambda tokens: golden.session().forward(tokens) * scale
+    return GoldenModel(model, context).logits
 
 
 def float_logits(ir: ModelIR) -> Logits:

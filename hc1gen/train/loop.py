@@ -27,6 +27,10 @@ MEASURED = (10, 30)
 """Steps between which the time of a step is taken, where a run is given minutes."""
 FOR_STEPS = 0.95
 """Of the minutes; validation, calibration and saving take the rest."""
+DAMPING = 0.03
+"""Of the latent weights' distance from their integers, at the end of the run (`LatentRows.dampen`)."""
+UNDAMPED = 0.3
+"""Of the run, at its beginning."""
 CLIP = 1.0
 """Norm of the gradient."""
 RUNAWAY, MARGIN = 2.0, 0.5
@@ -46,6 +50,7 @@ class Recipe:
     minutes: float | None
     rate: float
     loss: str
+    damping: float = DAMPING
     validations: int = 10
 
 
@@ -88,7 +93,7 @@ class Trainer:
                 state.steps = self._budget(measuring, time.monotonic() - started)
             if state.step and state.step % CALIBRATE_EVERY == 0:
                 self.model.set_formats(calibrate())
-            loss = self._step(state.step, self._rate(state))
+            loss = self._step(state.step, self._rate(state), self._damping(state))
             self._check(loss, state, folder)
             state.step += 1
             state.losses.append(loss)
@@ -114,13 +119,16 @@ class Trainer:
         self.optimizer.load_state_dict(state.optimizer)
         self.model.set_formats(_formats(state.formats))
 
-    def _step(self, step: int, rate: float) -> float:
+    def _step(self, step: int, rate: float, damping: float) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         tokens, said = self.batches(step)
         loss = self._objective(self.model.trunk(tokens.to(self.model.device)), said.to(self.model.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if damping:
+            for rows in self.model.matrices():
+                rows.dampen(damping)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         value = float(loss.detach())
         if math.isfinite(value):
@@ -135,6 +143,11 @@ class Trainer:
             return self.recipe.rate * (state.step + 1) / warm
         along = (state.step - warm) / max(1, total - warm)
         return self.recipe.rate * (FINAL_RATE + (1.0 - FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along)))
+
+    def _damping(self, state: State) -> float:
+        """Nothing for the first part of the run, then up to the recipe's, in a straight line."""
+        along = state.step / state.steps if state.steps else 0.0
+        return self.recipe.damping * max(0.0, (along - UNDAMPED) / (1.0 - UNDAMPED))
 
     def _budget(self, since: float, elapsed: float) -> int:
         """Steps that fit the minutes, at the speed measured; fixed from then on, so that a run can be repeated."""

@@ -1,6 +1,6 @@
 """The student: a checkpoint's weights in the chip's arithmetic, trainable; and the way back to a checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -92,6 +92,14 @@ class ChipModel(nn.Module):
         unit = 2.0**-self.config.angle_bits
         rsqrt = n.tables.rsqrt(np.arange(2 << self.config.mantissa_bits))
         self.shared = Shared(self._tensor(cos * unit), self._tensor(sin * unit), self._tensor(rsqrt))
+
+    def matrices(self) -> Iterator[LatentRows]:
+        """Everything that is rounded to integers; a tied head is the embedding."""
+        for block in self.blocks:
+            yield from (block.rows(stack) for stack in STACKS)
+        yield self.embedding
+        if self.head is not self.embedding:
+            yield self.head
 
     def trunk(self, tokens: Tensor) -> Tensor:
         """Token ids [B, T] → residuals [B, T, D] behind the last layer."""

@@ -35,6 +35,21 @@ class LatentRows(nn.Module):
         """As the functions take it that torch compiles."""
         return Latent(self.weights, self.log_scale, self.top)
 
+    def dampen(self, strength: float) -> None:
+        """Add to the gradient what draws each latent weight to the integer that it is rounded to.
+
+        Straight through, a weight whose best value lies between two integers is driven back and forth across the
+        threshold, and where it stands when training ends is chance. Drawn to the middle it stays on one side, and the
+        others make up for it (Nagel et al. 2022, arXiv:2203.08368). Clipped weights are left alone.
+        """
+        with torch.no_grad():
+            scale = torch.exp(self.log_scale)[:, None]
+            steps = self.weights / scale
+            off = steps - to_integers(steps, self.top)
+            inside = (steps > -self.top[:, None]) & (steps < self.top[:, None] - 1)
+            assert self.weights.grad is not None
+            self.weights.grad.add_(off * scale * inside, alpha=strength)
+
     def rounded(self) -> Rounded:
         """The integers and scales at hand."""
         with torch.no_grad():
