@@ -12,6 +12,7 @@ import chip_area
 import click
 import fabric
 import fpga
+import grids
 import lanes
 import large
 import numeric
@@ -28,8 +29,9 @@ from hc1gen.errors import CheckFailed
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 MODULES = {
-    "numeric": numeric, "posttraining": posttraining, "training": training, "sampling": sampling, "large": large,
-    "speed": speed, "speculation": speculation, "lanes": lanes, "fabric": fabric, "chip_area": chip_area, "fpga": fpga,
+    "numeric": numeric, "posttraining": posttraining, "training": training, "grids": grids, "sampling": sampling,
+    "large": large, "speed": speed, "speculation": speculation, "lanes": lanes, "fabric": fabric,
+    "chip_area": chip_area, "fpga": fpga,
 }  # fmt: skip
 QUICK = {"numeric": ["--no-steps"], "sampling": [], "large": [], "speed": []}
 """Benchmarks of minutes, and their options."""
