@@ -27,7 +27,7 @@ MEASURED = (10, 30)
 """Steps between which the time of a step is taken, where a run is given minutes."""
 FOR_STEPS = 0.95
 """Of the minutes; validation, calibration and saving take the rest."""
-DAMPING = 0.03
+DAMPING = 0.01
 """Of the latent weights' distance from their integers, at the end of the run (`LatentRows.dampen`)."""
 UNDAMPED = 0.3
 """Of the run, at its beginning."""
