@@ -40,7 +40,7 @@ class LatentRows(nn.Module):
 
         Straight through, a weight whose best value lies between two integers is driven back and forth across the
         threshold, and where it stands when training ends is chance. Drawn to the middle it stays on one side, and the
-        others make up for it (Nagel et al. 2022, arXiv:2203.11086). Clipped weights are left alone.
+        others make up for it (dampening: Nagel et al., ICML 2022). Clipped weights are left alone.
         """
         with torch.no_grad():
             scale = torch.exp(self.log_scale)[:, None]

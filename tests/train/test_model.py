@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import small  # noqa: F401  (skips where torch is missing)
 import torch
 
@@ -15,6 +16,7 @@ from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.grid import quantize_rows, row_bits
 from hc1gen.train import check
 from hc1gen.train.model import STACKS, ChipModel
+from hc1gen.train.rows import LatentRows
 from hc1gen.train.teacher import FloatModel
 
 
@@ -104,3 +106,14 @@ def test_a_wide_checkpoint_stays_wide(stories):
     again = ChipModel(model.export(), NumericConfig(), 64)
     assert (again.embedding.rounded().weights == model.embedding.rounded().weights).all()
     assert again.embedding.top.max() > 4 and again.blocks[0].rows("o").top.max() == 4
+
+
+def test_dampening_draws_to_the_nearest_integer():
+    """Towards the middle, by the distance in weights; not where a weight is clipped; zero for zero strength."""
+    rows = LatentRows(np.array([[0.1, 0.2, 0.3, -0.4, 0.1]]), 3)
+    with torch.no_grad():
+        rows.log_scale.fill_(np.log(0.1))
+        rows.weights.copy_(torch.tensor([[0.12, 0.18, 0.35, -0.41, -0.26]]))
+    rows.weights.grad = torch.zeros_like(rows.weights)
+    rows.dampen(10.0)
+    assert rows.weights.grad[0].tolist() == pytest.approx([0.2, -0.2, 0.0, 0.0, 0.4], abs=1e-5)

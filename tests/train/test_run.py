@@ -145,3 +145,13 @@ def test_an_output_that_is_something_else(tmp_path):
     (tmp_path / "out" / "thesis.tex").write_text("")
     with pytest.raises(InputError, match="a folder with other files"):
         train(tmp_path / "out", order())
+
+
+def test_dampening_sets_in_after_a_third_and_grows(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hc1gen.train.rows.LatentRows.dampen", lambda rows, strength: seen.append(strength))
+    recipe = order().recipe
+    train(tmp_path / "out", order())
+    steps = sorted(set(seen))
+    assert 0 < steps[0] < 0.2 * recipe.damping and 0.8 * recipe.damping < steps[-1] < recipe.damping
+    assert len(steps) == 8  # of 12: 4 to 11
