@@ -56,7 +56,7 @@ def quantize(
     """Round a model to 3 bits, without training, and write it as a checkpoint for hc1gen bake.
 
     MODEL is as for bake, or a .gguf file. Every row of every matrix, embedding and LM head becomes integers in -4..3
-    times a scale; of up to 6 bits where --bits or --budget says so.
+    or -3..4 times a scale; of up to 6 bits where --bits or --budget says so.
     """  # fmt: skip
     if widths and budget is not None:
         raise click.UsageError("give --bits or --budget, not both")

@@ -42,7 +42,7 @@ class Fabric:
 
 
 def build(matrix: np.ndarray, addend_bits: int = 0, least: int = LEAST, triples: bool = True) -> Fabric:
-    """Fabric of `matrix`, int [R, N] in -32..31; the columns of its digits are added up together.
+    """Fabric of `matrix`, int [R, N] in -32..32; the columns of its digits are added up together.
 
     addend_bits: if not 0, each row also adds a number from outside, an accumulator's upper half. Its bits are inputs:
     as many as the row's own sum has, but at least so many; the row has one bit more.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .descent import Limits, descend, fit_scale, nearest, through, weighted_error
-from .grid import BITS, Bits, bounds, quantize_rows
+from .grid import BITS, Bits, bounds, fit_rows, quantize_rows
 
 BLOCK = 32
 CHUNK = 4096
@@ -82,19 +82,22 @@ def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray, limits: Limi
 def _best(
     weights: np.ndarray, h: np.ndarray, upper: np.ndarray, effort: Effort, bits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best of the rounded rows and of GPTQ at every scale, each after descent: integers and scales."""
+    """The best of the rounded rows and of GPTQ at every scale, each after descent, on the grid and on its mirror image:
+    integers and scales."""
     weights = weights.astype(h.dtype)
     low, high = bounds(bits, len(weights))
     limits = low.astype(h.dtype), high.astype(h.dtype)
-    rounded, plain = quantize_rows(weights, bits, candidates=effort.candidates)
-    plain = plain.astype(h.dtype)
-    best_q, best_s = rounded.astype(h.dtype), plain.copy()
-    best_s = fit_scale(weights, h, best_q, best_s)
+    nearest, scale = quantize_rows(weights, bits, candidates=effort.candidates)
+    best_q = nearest.astype(h.dtype)
+    best_s = fit_scale(weights, h, best_q, scale.astype(h.dtype))
     best_e = weighted_error(weights - best_q * best_s[:, None], h)
-    for ratio in effort.ratios:
-        q = gptq(weights, upper, plain * h.dtype.type(ratio), limits) if ratio else rounded.astype(h.dtype)
-        q, s = descend(weights, h, q, fit_scale(weights, h, q, plain), limits, effort.sweeps)
-        error = weighted_error(weights - q * s[:, None], h)
-        better = error < best_e
-        best_q[better], best_s[better], best_e[better] = q[better], s[better], error[better]
+    for sign in (1, -1):
+        rows = sign * weights
+        rounded, plain = (each.astype(h.dtype) for each in fit_rows(rows, bits, effort.candidates))
+        for ratio in effort.ratios:
+            q = gptq(rows, upper, plain * h.dtype.type(ratio), limits) if ratio else rounded
+            q, s = descend(rows, h, q, fit_scale(rows, h, q, plain), limits, effort.sweeps)
+            error = weighted_error(rows - q * s[:, None], h)
+            better = error < best_e
+            best_q[better], best_s[better], best_e[better] = sign * q[better], s[better], error[better]
     return best_q, best_s

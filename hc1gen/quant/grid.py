@@ -1,4 +1,9 @@
-"""Rows of weights on a grid: integers of 3 bits, or of up to 6 where a row is worth it, times one positive scale."""
+"""Rows of weights on a grid: integers of 3 bits, or of up to 6 where a row is worth it, times one positive scale.
+
+The integers of a row are -4..3, or mirrored -3..4: a full adder counts a 4 as it counts a -4.
+"""
+
+from itertools import product
 
 import numpy as np
 
@@ -27,9 +32,21 @@ def bounds(bits: Bits, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def row_bits(integers: np.ndarray) -> np.ndarray:
-    """Bits that each row of integers [R, N] takes, BITS at least: int64 [R]."""
-    largest = np.where(integers < 0, ~integers.astype(np.int64), integers).max(axis=1, initial=0)
-    return np.maximum(BITS, 1 + np.ceil(np.log2(largest + 1)).astype(np.int64))
+    """Bits that each row of integers [R, N] takes, mirrored or not, BITS at least: int64 [R]."""
+    wide = integers.astype(np.int64)
+    high, low = wide.max(axis=1, initial=0), -wide.min(axis=1, initial=0)
+    half = np.minimum(np.maximum(high + 1, low), np.maximum(high, low + 1))
+    return np.maximum(BITS, 1 + np.ceil(np.log2(half)).astype(np.int64))
+
+
+def row_bounds(integers: np.ndarray, bits: Bits) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest integer that each row [R, N] of `bits` bits may have: float64 [R] each.
+
+    A row with the highest integer of the mirrored grid in it is a mirrored one.
+    """
+    low, high = bounds(bits, len(integers))
+    mirrored = integers.max(axis=1, initial=0) > high
+    return low + mirrored, high + mirrored
 
 
 def quantize_rows(
@@ -37,10 +54,27 @@ def quantize_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Float rows [R, N] → (int8 [R, N] of `bits` bits, float64 scale [R] > 0), scale by least squares over clip ratios.
 
-    A row that already lies on a grid of up to `kept` bits keeps its integers exactly. Every candidate scale is refined
-    by alternating between the best integers and the best scale (Lloyd's iteration), the best of all is kept.
+    A row that already lies on a grid of up to `kept` bits keeps its integers exactly. Others go to {-4..3} or to
+    {-3..4}, whichever is nearer.
     """
     rows = weights.astype(np.float64)
+    best_q, best_s = fit_rows(rows, bits, candidates, refinements)
+    mirrored_q, mirrored_s = fit_rows(-rows, bits, candidates, refinements)
+    nearer = _error(-rows, mirrored_q, mirrored_s) < _error(rows, best_q, best_s)
+    best_q[nearer], best_s[nearer] = -mirrored_q[nearer], mirrored_s[nearer]
+    exact, q, s = _rows_on_grid(rows, kept)
+    best_q[exact], best_s[exact] = q[exact], s[exact]
+    return best_q.astype(np.int8), best_s
+
+
+def fit_rows(
+    rows: np.ndarray, bits: Bits = BITS, candidates: int = 24, refinements: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `quantize_rows`, on the grid that is not mirrored, whether a row lies on one or not: float64 integers.
+
+    Every candidate scale is refined by alternating between the best integers and the best scale (Lloyd's iteration),
+    the best of all is kept.
+    """
     low, high = bounds(bits, len(rows))
     widest = np.maximum(rows.max(axis=1) / high, rows.min(axis=1) / low)
     widest = np.where(widest > 0, widest, 1.0)
@@ -59,9 +93,7 @@ def quantize_rows(
         e = _error(rows, q, s)
         better = e < best_e
         best_q[better], best_s[better], best_e[better] = q[better], s[better], e[better]
-    exact, q, s = _rows_on_grid(rows, kept)
-    best_q[exact], best_s[exact] = q[exact], s[exact]
-    return best_q.astype(np.int8), best_s
+    return best_q, best_s
 
 
 def _least_squares(rows: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -83,9 +115,9 @@ def _rows_on_grid(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, 
     magnitude = np.where(rows == 0, np.inf, np.abs(rows)).min(axis=1)
     found = ~np.isfinite(magnitude)
     best_q, best_s = np.zeros_like(rows), np.ones(len(rows))
-    for width in range(BITS, bits + 1):
-        low, high = (float(limit[0]) for limit in bounds(width, 1))
-        for steps in range(1, 1 - int(low)):
+    for width, mirrored in product(range(BITS, bits + 1), (0, 1)):
+        low, high = (float(limit[0]) + mirrored for limit in bounds(width, 1))
+        for steps in range(1, 1 + (1 << width - 1)):
             left = np.flatnonzero(~found)
             s = magnitude[left] / steps
             for columns in (PROBE, rows.shape[1]):

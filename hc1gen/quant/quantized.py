@@ -15,7 +15,7 @@ from .numerics import Numerics
 class Matrix:
     """Weights of one linear map on the grid: `y[r] = (weights[r] @ q) * scale[r]`.
 
-    weights: int8 [R, N], in -4..3 but for rows of up to 6 bits; scale: float64 [R];
+    weights: int8 [R, N], in -4..3 or -3..4 but for rows of up to 6 bits; scale: float64 [R];
     mantissa, exponent: int64 [R], `scale ≈ mantissa * 2**-exponent`.
     """
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
-from amaranth.hdl import Array, Instance, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..fabric.digits import BASE_BITS, LARGEST, digits
 from ..frontend.model import EMBEDDING
-from ..quant.grid import row_bits
+from ..quant.grid import row_bits, row_bounds
 from ..quant.quantized import QuantizedModel
 from .plan import Plan
 from .types import Pipeline, counter, lanes, saturate, tag, tagged
@@ -37,8 +37,8 @@ def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]
     """Lines (with their ends) of the combinational Verilog module `name`.
 
     token [plan.token_bits] -> row [embedding_bits(model) * len(plan.residual)], two's-complement weights in the
-    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned. A token
-    that the vocabulary does not have gives 0.
+    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned; mirrored
+    [1]: the weights stand there negated. A token that the vocabulary does not have gives 0.
     """
     vocab, hidden = model.embedding.shape
     weight_bits, scale_bits = embedding_bits(model), embedding_scale_bits(model)
@@ -46,15 +46,18 @@ def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]
     yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {weight_bits} bits, and a scale per token.\n"
     yield f"// row: {len(plan.residual)} weights in the order of the residual stream, the first in the low bits.\n"
     yield f"module {name} (\n    input wire [{plan.token_bits - 1}:0] token,\n"
-    yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale\n);\n"
+    yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale,\n"
+    yield "    output reg mirrored\n);\n"
     yield "    always @* case (token)\n"
-    for token, (weights, scale) in enumerate(zip(model.embedding, model.embedding_scale, strict=True)):
+    mirrored = row_bounds(model.embedding, weight_bits)[1] >= 1 << weight_bits - 1
+    rows = np.where(mirrored[:, None], -model.embedding, model.embedding)
+    for token, (weights, scale, sign) in enumerate(zip(rows, model.embedding_scale, mirrored, strict=True)):
         row = _row(weights, weight_bits, plan)
         yield (
-            f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)};"
+            f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)}; mirrored = 1'b{int(sign)};"
             f" row = {bits}'h{row:0{-(-bits // 4)}x}; end\n"
         )
-    yield f"        default: begin scale = {scale_bits}'d0; row = {bits}'d0; end\n"
+    yield f"        default: begin scale = {scale_bits}'d0; mirrored = 1'b0; row = {bits}'d0; end\n"
     yield "    endcase\nendmodule\n"
 
 
@@ -88,21 +91,23 @@ class Embedding(wiring.Component):
         m = Module()
         plan = self.plan
         tag_of = tag(plan.position_bits)
-        row, scale = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits)
-        m.submodules.rom = Instance(plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale)
+        row, scale, mirrored = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits), Signal()
+        m.submodules.rom = Instance(
+            plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
+        )
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
 
         weights = Signal(lanes(plan.lanes, self.weight_bits), reset_less=True)
-        held_scale, held_tag = Signal(self.scale_bits, reset_less=True), Signal(tag_of, reset_less=True)
+        held_scale, held_tag = Signal(signed(self.scale_bits + 1), reset_less=True), Signal(tag_of, reset_less=True)
         values = Signal(lanes(plan.lanes, plan.n.residual_bits), reset_less=True)
         m.d.comb += self.y.p.lanes.eq(values)
         with m.If(pipeline.go & self.x.valid):
             m.d.sync += [
                 weights.as_value().eq(row.word_select(count, self.weight_bits * plan.lanes)),
-                held_scale.eq(scale),
+                held_scale.eq(Mux(mirrored, -scale, scale)),
                 held_tag.eq(beats.payload),
             ]
         multiples = self._multiples(m, held_scale)
@@ -113,16 +118,16 @@ class Embedding(wiring.Component):
         return m
 
     def _multiples(self, m: Module, scale: Value) -> Array:
-        """Every weight times `scale`, saturated, by the weight's bits: all lanes share the multiplication."""
+        """Every weight times a signed scale, saturated, by the weight's bits: all lanes share the multiplication."""
         bits = self.plan.n.residual_bits
-        triple = Signal(unsigned(self.scale_bits + 2))
+        triple = Signal(signed(self.scale_bits + 3))
         m.d.comb += triple.eq(scale + (scale << 1))
         magnitudes = [0, scale, scale << 1, triple, scale << 2]
         table = []
         for code in range(1 << self.weight_bits):
             weight = code - (code >> self.weight_bits - 1 << self.weight_bits)
             low, high = (magnitudes[d] if d >= 0 else -magnitudes[-d] for d in digits(np.array([weight]))[:, 0])
-            exact = Signal(signed(self.scale_bits + self.weight_bits), name=f"times_{code}")
+            exact = Signal(signed(self.scale_bits + self.weight_bits + 1), name=f"times_{code}")
             value = Signal(signed(bits), name=f"value_{code}")
             m.d.comb += exact.eq(low + (high << BASE_BITS) if abs(weight) > LARGEST else low)
             m.d.comb += value.eq(exact if len(exact) <= bits else saturate(exact, bits))

@@ -178,9 +178,9 @@ def on_grid(rows: Latent, factor: Tensor | float, w: Widths) -> tuple[Tensor, Ro
     multiplied into the scales before they are rounded to mantissas.
     """
     scale = torch.exp(rows.log_scale)
-    low, high = -rows.top[:, None] - 0.5, rows.top[:, None] - 0.5
+    low, high = rows.low[:, None] - 0.5, rows.high[:, None] + 0.5
     latent = torch.minimum(torch.maximum(rows.weights / scale[:, None], low), high)
-    integers = straight_through(latent, to_integers(latent, rows.top))
+    integers = straight_through(latent, to_integers(latent, rows.low, rows.high))
     exact = scale * factor
     with torch.no_grad():
         unit = power_of_two(floor_log2(exact) + 1 - w.scale_bits)

@@ -6,34 +6,37 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..quant.grid import MOST_BITS, Bits, quantize_rows, row_bits
+from ..quant.grid import MOST_BITS, Bits, quantize_rows, row_bits, row_bounds
 from ..quant.rounded import Rounded
 
 
 class Latent(NamedTuple):
-    """weights [R, N], log_scale [R]; integers are in -top..top - 1, top [R]."""
+    """weights [R, N], log_scale [R]; integers are in low..high, [R] each."""
 
     weights: Tensor
     log_scale: Tensor
-    top: Tensor
+    low: Tensor
+    high: Tensor
 
 
 class LatentRows(nn.Module):
-    """A matrix [R, N] that starts from `rows`, rounded to `bits`; a row on a grid of up to 6 bits keeps that."""
+    """A matrix [R, N] that starts from `rows`, rounded to `bits`; a row on a grid of up to 6 bits keeps
+    that, and whether it is mirrored stays as it was at the start."""
 
-    top: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, rows: np.ndarray, bits: Bits):
         super().__init__()
         q, scale = quantize_rows(rows, bits, MOST_BITS)
         self.weights = nn.Parameter(torch.tensor(rows, dtype=torch.float32))
         self.log_scale = nn.Parameter(torch.tensor(np.log(scale), dtype=torch.float32))
-        top = np.exp2(np.maximum(row_bits(q), bits) - 1.0)
-        self.register_buffer("top", torch.tensor(top, dtype=torch.float32))
+        for name, bound in zip(("low", "high"), row_bounds(q, np.maximum(row_bits(q), bits)), strict=True):
+            self.register_buffer(name, torch.tensor(bound, dtype=torch.float32))
 
     def latent(self) -> Latent:
         """As the functions take it that torch compiles."""
-        return Latent(self.weights, self.log_scale, self.top)
+        return Latent(self.weights, self.log_scale, self.low, self.high)
 
     def dampen(self, strength: float) -> None:
         """Add to the gradient what draws each latent weight to the integer that it is rounded to.
@@ -45,8 +48,8 @@ class LatentRows(nn.Module):
         with torch.no_grad():
             scale = torch.exp(self.log_scale)[:, None]
             steps = self.weights / scale
-            off = steps - to_integers(steps, self.top)
-            inside = (steps > -self.top[:, None]) & (steps < self.top[:, None] - 1)
+            off = steps - to_integers(steps, self.low, self.high)
+            inside = (steps > self.low[:, None]) & (steps < self.high[:, None])
             assert self.weights.grad is not None
             self.weights.grad.add_(off * scale * inside, alpha=strength)
 
@@ -54,10 +57,10 @@ class LatentRows(nn.Module):
         """The integers and scales at hand."""
         with torch.no_grad():
             scale = torch.exp(self.log_scale)
-            q = to_integers(self.weights / scale[:, None], self.top)
+            q = to_integers(self.weights / scale[:, None], self.low, self.high)
         return Rounded.of(q.cpu().numpy(), scale.cpu().numpy().astype(np.float64))
 
 
-def to_integers(steps: Tensor, top: Tensor) -> Tensor:
-    """Weights in steps [R, N] → the nearest integers in -top..top - 1, halves upwards."""
-    return torch.minimum(torch.maximum(torch.floor(steps + 0.5), -top[:, None]), top[:, None] - 1)
+def to_integers(steps: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Weights in steps [R, N] → the nearest integers in low..high, halves upwards."""
+    return torch.minimum(torch.maximum(torch.floor(steps + 0.5), low[:, None]), high[:, None])

@@ -39,6 +39,9 @@ def test_a_chip_with_rows_of_more_bits(tmp_path, fabric):
     assert baked["full_adders"] > baked["weights"] - baked["zero_weights"]
     fields = hc1gen("verify", out, "--model", wide, "--json").fields
     assert fields["match"] and fields["differences"] == []
+    if fabric == "behavioural":
+        root = json.loads((out / "manifest.json").read_text())["model_root"]
+        assert audit(out, tmp_path / "audit.py").stdout.strip() == root
 
 
 def audit(folder: Path, script: Path) -> subprocess.CompletedProcess:

@@ -7,7 +7,7 @@ import pytest
 
 from hc1gen.quant.descent import descend, fit_scale, sweep, weighted_error
 from hc1gen.quant.gptq import Effort, damped, gptq, inverse_factor, round_rows
-from hc1gen.quant.grid import HIGH, LOW, bounds, quantize_rows
+from hc1gen.quant.grid import HIGH, LOW, bounds, quantize_rows, row_bits
 
 GRID = np.arange(LOW, HIGH + 1)
 
@@ -37,10 +37,11 @@ def test_weighted_error_is_that_of_the_outputs():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_four_weights_against_brute_force(seed):
-    """All 8**4 rows of integers at their best scales: GPTQ with descent finds most of the best, and is never far."""
+    """All rows of integers at their best scales: GPTQ with descent finds most of the best, and is never far."""
     weights, h = problem(8, 4, seed)
     h = damped(h, 0.01)
     every = np.array(list(product(GRID, repeat=4)), float)
+    every = np.concatenate([every, -every])
     best = []
     for row in weights:
         many = np.broadcast_to(row, every.shape)
@@ -49,14 +50,14 @@ def test_four_weights_against_brute_force(seed):
     nearest = errors(weights, *quantize_rows(weights), h)
     assert (found >= np.array(best) * (1 - 1e-9)).all()
     assert (found < np.array(best) * (1 + 1e-9)).mean() >= 0.7
-    assert found.sum() < 1.3 * np.sum(best) and found.sum() < 0.7 * nearest.sum()
+    assert found.sum() < 1.3 * np.sum(best) and found.sum() < 0.75 * nearest.sum()
 
 
 @pytest.mark.parametrize("effort", [Effort(), Effort(act_order=False), Effort(ratios=(1.0,), sweeps=0)])
 def test_no_row_is_worse_than_rounding_to_the_nearest(effort):
     weights, h = problem()
     q, scale = round_rows(weights, h, effort)
-    assert q.dtype == np.int8 and q.min() >= LOW and q.max() <= HIGH and (scale > 0).all()
+    assert q.dtype == np.int8 and row_bits(q).max() == 3 and (scale > 0).all()
     h = damped(h, effort.damping)
     found, nearest = errors(weights, q, scale, h), errors(weights, *quantize_rows(weights), h)
     assert (found <= nearest * (1 + 1e-9)).all()

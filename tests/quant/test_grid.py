@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc1gen.quant.grid import HIGH, LOW, mantissa_exponent, quantize_rows, row_bits
+from hc1gen.quant.grid import HIGH, LOW, fit_rows, mantissa_exponent, quantize_rows, row_bits, row_bounds
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
@@ -79,7 +79,7 @@ def plain_rtn(rows: np.ndarray) -> np.ndarray:
 def test_no_worse_than_plain_rounding(seed, size, kind):
     rows = getattr(np.random.default_rng(seed), kind)(size=(20, size))
     q, scale = quantize_rows(rows)
-    assert q.dtype == np.int8 and q.min() >= LOW and q.max() <= HIGH and (scale > 0).all()
+    assert q.dtype == np.int8 and row_bits(q).max() == 3 and (scale > 0).all()
     # a row that passes for one on a grid is rounded to it, by 0.01 steps at most
     assert (error(rows, q, scale) <= plain_rtn(rows) * (1 + 1e-9) + size * (0.01 * scale) ** 2).all()
 
@@ -142,4 +142,22 @@ def test_bits_of_each_row():
 
 def test_row_bits():
     rows = np.array([[0, 0], [3, -4], [4, 0], [0, -5], [-8, 7], [8, 0], [-32, 31]])
-    assert row_bits(rows).tolist() == [3, 3, 4, 4, 4, 5, 6]
+    assert row_bits(rows).tolist() == [3, 3, 3, 4, 4, 4, 6]
+
+
+def test_a_row_may_be_mirrored():
+    """-3..4 is 3 bits too: rows of it are taken over, and a float row goes where it is nearer."""
+    rng = np.random.default_rng(2)
+    integers = rng.integers(-3, 5, (300, 24))
+    integers[:, :3] = 4, -3, 1
+    scales = 2.0 ** rng.uniform(-8, 2, 300)
+    q, scale = quantize_rows(integers * scales[:, None])
+    assert (q == integers).all() and np.allclose(scale, scales) and row_bits(q).max() == 3
+    assert [bound.tolist() for bound in row_bounds(q[:2], 3)] == [[-3, -3], [4, 4]]
+    rows = rng.normal(size=(300, 64))
+    q, scale = quantize_rows(rows)
+    assert 0.3 < (q.max(axis=1) == 4).mean() < 0.7 and row_bits(q).max() == 3
+    other, its_scale = quantize_rows(-rows)
+    assert (other == -q).all() and (its_scale == scale).all()
+    one_sided = error(rows, *fit_rows(rows))
+    assert (error(rows, q, scale) <= one_sided).all() and error(rows, q, scale).sum() < 0.97 * one_sided.sum()

@@ -103,7 +103,7 @@ def test_gradients_go_straight_through():
 def test_the_scale_learns_from_rounding():
     """LSQ: a scale's slope is the integer less the latent weight where that is inside the grid."""
     log_scale = torch.zeros(1, requires_grad=True)
-    latent = Latent(torch.tensor([[0.3, 1.2, 9.0]]), log_scale, torch.tensor([4.0]))
+    latent = Latent(torch.tensor([[0.3, 1.2, 9.0]]), log_scale, torch.tensor([-4.0]), torch.tensor([3.0]))
     widths = arithmetic.Widths(**dict.fromkeys(arithmetic.Widths.__annotations__, 6))
     _, rows = arithmetic.on_grid(latent, 1.0, widths)
     rows.weight.sum().backward()

@@ -23,9 +23,12 @@ def random_model(plan: Plan, largest_scale: int, bits: int = 3) -> SimpleNamespa
     """What a quantised model's embedding consists of."""
     rng = np.random.default_rng(plan.lanes)
     vocab, hidden = plan.n.model.vocab, plan.n.model.hidden
-    half = 1 << bits - 1
+    half = 1 << bits - 1  # every third row is mirrored
     weights = rng.integers(-half, half, (vocab, hidden)).astype(np.int8)
     weights[0] = np.resize(np.arange(-half, half), hidden)
+    if vocab > 1:
+        weights[1::3] = -weights[1::3]
+        weights[1] = np.resize(np.arange(1 - half, half + 1), hidden)
     scale = rng.integers(0, largest_scale + 1, vocab)
     scale[0] = largest_scale
     return SimpleNamespace(embedding=weights, embedding_scale=scale)
@@ -82,5 +85,5 @@ def test_rom_text():
     lines = "".join(embedding_rom("rows", model, plan)).splitlines()
     assert lines[0] == "// model.embed_tokens.weight: 2 tokens x 3 weights of 3 bits, and a scale per token."
     assert lines[2] == "module rows ("
-    assert "        default: begin scale = 3'd0; row = 12'd0; end" in lines
-    assert "        1'd1: begin scale = 3'd2; row = 12'h0f9; end" in lines
+    assert "        default: begin scale = 3'd0; mirrored = 1'b0; row = 12'd0; end" in lines
+    assert "        1'd1: begin scale = 3'd2; mirrored = 1'b0; row = 12'h0f9; end" in lines

@@ -99,11 +99,14 @@ class EmbeddingPart:
 
     def job(self, source: Source) -> TableJob:
         """How it is read."""
-        return TableJob(source, "token", len(self.expected.integers), (("row", len(self.order)), ("scale", 1)))
+        return TableJob(
+            source, "token", len(self.expected.integers), (("row", len(self.order)), ("scale", 1), ("mirrored", 1))
+        )
 
     def tensors(self, found: Result) -> list[Tensor]:
         assert isinstance(found, dict)
         weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, _places(self.order)]
+        weights = np.where(found["mirrored"] == 1, -weights, weights)
         scale = found["scale"][:, 0]
         return [Tensor(self.expected.name, weights, scale, np.zeros_like(scale))]
 
