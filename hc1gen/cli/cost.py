@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..fabric.digits import digits
 from ..frontend.model import ModelIR
+from ..quant.grid import row_bits
 from ..quant.quantized import QuantizedModel
 from ..rtl.embedding import embedding_bits
 from ..rtl.plan import Plan
@@ -75,7 +77,8 @@ def table_rows(cost: dict[str, Any]) -> list[list[object]]:
 
 
 def tensor_costs(ir: ModelIR, model: QuantizedModel) -> list[dict[str, Any]]:
-    """JSON fields of every matrix; error: of the rounding to 3 bits, relative to the matrix, as root mean squares."""
+    """JSON fields of every matrix; bits: of its widest row; error: of the rounding, relative to the matrix, as root
+    mean squares."""
     undo = float(np.sqrt(ir.config.head_dim) * np.log(2.0))
     entries = []
     for (_, weights), matrix in zip(ir.matrices(), model.matrices, strict=True):
@@ -86,7 +89,8 @@ def tensor_costs(ir: ModelIR, model: QuantizedModel) -> list[dict[str, Any]]:
         entries.append(
             {
                 "name": matrix.name, "rows": weights.shape[0], "columns": weights.shape[1],
-                "weights": int(weights.size), "zero_weights": zeros, "full_adders": int(weights.size) - zeros,
+                "bits": int(row_bits(matrix.weights).max()), "weights": int(weights.size), "zero_weights": zeros,
+                "full_adders": int(np.count_nonzero(digits(matrix.weights))),
                 "error": error / size if size else 0.0,
             }
         )  # fmt: skip

@@ -53,7 +53,7 @@ def _show(output: Output, ir: ModelIR, fields: dict[str, Any]) -> None:
             "parameters": fields["parameters"],
         }
     )
-    columns = ("tensor", "rows", "columns", "weights", "zero weights", "full adders", "3-bit error")
+    columns = ("tensor", "rows", "columns", "bits", "weights", "zero weights", "full adders", "rounding error")
     rows = [[*list(entry.values())[:-1], f"{entry['error']:.1%}"] for entry in fields["tensors"]]
     output.table("matrices in the checkpoint", columns, rows)
     output.table("as tiles of the chip", COLUMNS, table_rows(fields))

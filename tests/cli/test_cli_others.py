@@ -79,7 +79,7 @@ def test_inspect(chip):
         assert fields[name] == baked[name]
     assert len(fields["tensors"]) == 3 * 7 + 1
     for tensor in fields["tensors"]:
-        assert tensor.keys() == {"name", "rows", "columns", "weights", "zero_weights", "full_adders", "error"}
+        assert tensor.keys() == {"name", "rows", "columns", "bits", "weights", "zero_weights", "full_adders", "error"}
         assert tensor["weights"] == tensor["rows"] * tensor["columns"]
         assert 0.05 < tensor["error"] < 0.3
     assert sum(tensor["zero_weights"] for tensor in fields["tensors"]) == fields["zero_weights"]
