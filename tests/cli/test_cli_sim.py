@@ -31,13 +31,17 @@ def flawed(speculating, tmp_path, monkeypatch):
     return lambda flaw: monkeypatch.setenv("FLAW", flaw)
 
 
+HULLO = ("--prompt", "hullo", "--tokens", 12)
+"""Behind it some proposals are accepted and some are not, the last one among these."""
+
+
 @pytest.mark.parametrize("manner", [(), SAMPLE])
 def test_sim_tells_what_the_draft_is_good_for(manner, speculating, flawed):
-    done = hc1gen("sim", speculating, *HELLO, *manner, "--json")
+    done = hc1gen("sim", speculating, *HULLO, *manner, "--json")
     assert done.code == 0 and done.stderr == "without speculation, for comparison ...\n"
     fields = done.fields
     assert fields.keys() == SIM_FIELDS
-    golden = hc1gen("golden", speculating, *HELLO, *manner, "--json").fields
+    golden = hc1gen("golden", speculating, *HULLO, *manner, "--json").fields
     assert {name: fields[name] for name in SPOKEN_FIELDS} == {name: golden[name] for name in SPOKEN_FIELDS}
     assert fields["match"] is True and fields["difference"] is None and fields["golden_tokens"] == fields["tokens"]
     accepted, rejected = (fields["outcomes"].count(name) for name in ("accepted", "rejected"))
