@@ -58,12 +58,16 @@ def quantize_rows(
     {-3..4}, whichever is nearer.
     """
     rows = weights.astype(np.float64)
-    best_q, best_s = fit_rows(rows, bits, candidates, refinements)
-    mirrored_q, mirrored_s = fit_rows(-rows, bits, candidates, refinements)
-    nearer = _error(-rows, mirrored_q, mirrored_s) < _error(rows, best_q, best_s)
-    best_q[nearer], best_s[nearer] = -mirrored_q[nearer], mirrored_s[nearer]
-    exact, q, s = _rows_on_grid(rows, kept)
-    best_q[exact], best_s[exact] = q[exact], s[exact]
+    exact, best_q, best_s = _rows_on_grid(rows, kept)
+    left = np.flatnonzero(~exact)
+    if len(left):
+        rows = rows[left]
+        bits = np.broadcast_to(bits, len(exact))[left]
+        q, s = fit_rows(rows, bits, candidates, refinements)
+        mirrored_q, mirrored_s = fit_rows(-rows, bits, candidates, refinements)
+        nearer = _error(-rows, mirrored_q, mirrored_s) < _error(rows, q, s)
+        best_q[left] = np.where(nearer[:, None], -mirrored_q, q)
+        best_s[left] = np.where(nearer, mirrored_s, s)
     return best_q.astype(np.int8), best_s
 
 
