@@ -153,14 +153,15 @@ class _Walk:
         weights = [getattr(self.ir.layers[index], field) for field in fields]
         bits = [self._bits(layer_tensor(index, field)) for field in fields]
         targets = self._targets(weights, x, f, writes=fields[0] in ("o", "down"))
+        plain = [Rounded.nearest(w, b) for w, b in zip(weights, bits, strict=True)]
         if self.method.nearest:
-            made = [Rounded.nearest(w, b) for w, b in zip(weights, bits, strict=True)]
+            made = plain
         else:
             best = [t.best(w, self.method.ridge) for t, w in zip(targets, weights, strict=True)]
             made = self._together(best, targets[0].xx, bits)
-        for name, rounded, target, w, b in zip(fields, made, targets, weights, bits, strict=True):
-            error, plain = target.error(rounded.array()), target.error(Rounded.nearest(w, b).array())
-            self._report(layer_tensor(index, name), rounded, error, plain)
+        for name, rounded, nearest, target in zip(fields, made, plain, targets, strict=True):
+            errors = (target.error(each.array()) for each in (rounded, nearest))
+            self._report(layer_tensor(index, name), rounded, *errors)
         return made
 
     def _bits(self, name: str) -> int:
