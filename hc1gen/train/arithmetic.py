@@ -5,13 +5,12 @@ has the gradient of what it was before (straight-through estimator: Bengio, Léo
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..quant.numerics import Numerics
-from .rows import Latent, to_integers
 
 MANTISSA_FIELD = 23
 """Place of the exponent in a float32."""
@@ -38,6 +37,11 @@ def power_of_two(exponent: Tensor) -> Tensor:
 def half_up(x: Tensor) -> Tensor:
     """The nearest integer, halves upwards: `golden.arith.round_shift`."""
     return torch.floor(x + 0.5)
+
+
+def to_integers(steps: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Weights in steps [R, N] → the nearest integers in low..high [R], halves upwards; no gradient of its own."""
+    return torch.clamp(half_up(steps), low[:, None], high[:, None])
 
 
 def fixed(x: Tensor, steps: Tensor | float, bits: int) -> Tensor:
@@ -97,6 +101,15 @@ class Widths:
         }
         named = {f.name: getattr(n.config, f.name) for f in fields(cls) if f.name not in derived}
         return cls(**named, **derived)
+
+
+class Latent(NamedTuple):
+    """weights [R, N], log_scale [R]; integers are in low..high, [R] each."""
+
+    weights: Tensor
+    log_scale: Tensor
+    low: Tensor
+    high: Tensor
 
 
 @dataclass

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .arithmetic import (
+    Latent,
     Rows,
     Vectors,
     Widths,
@@ -20,7 +21,6 @@ from .arithmetic import (
     straight_through,
 )
 from .attention import attend
-from .rows import Latent
 
 
 class LayerWeights(NamedTuple):

@@ -1,22 +1,12 @@
 """Rows that are trained: latent weights, the logs of their scales, and how wide their integers may be."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..quant.grid import MOST_BITS, Bits, quantize_rows, row_bits, row_bounds
 from ..quant.rounded import Rounded
-
-
-class Latent(NamedTuple):
-    """weights [R, N], log_scale [R]; integers are in low..high, [R] each."""
-
-    weights: Tensor
-    log_scale: Tensor
-    low: Tensor
-    high: Tensor
+from .arithmetic import Latent, to_integers
 
 
 class LatentRows(nn.Module):
@@ -59,8 +49,3 @@ class LatentRows(nn.Module):
             scale = torch.exp(self.log_scale)
             q = to_integers(self.weights / scale[:, None], self.low, self.high)
         return Rounded.of(q.cpu().numpy(), scale.cpu().numpy().astype(np.float64))
-
-
-def to_integers(steps: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Weights in steps [R, N] → the nearest integers in low..high, halves upwards."""
-    return torch.minimum(torch.maximum(torch.floor(steps + 0.5), low[:, None]), high[:, None])

@@ -13,7 +13,6 @@ from hc1gen.quant.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
 from hc1gen.train.layer import embedding_rows
 from hc1gen.train.model import ChipModel
-from hc1gen.train.rows import Latent
 
 CONTEXT = 128
 
@@ -103,7 +102,7 @@ def test_gradients_go_straight_through():
 def test_the_scale_learns_from_rounding():
     """LSQ: a scale's slope is the integer less the latent weight where that is inside the grid."""
     log_scale = torch.zeros(1, requires_grad=True)
-    latent = Latent(torch.tensor([[0.3, 1.2, 9.0]]), log_scale, torch.tensor([-4.0]), torch.tensor([3.0]))
+    latent = arithmetic.Latent(torch.tensor([[0.3, 1.2, 9.0]]), log_scale, torch.tensor([-4.0]), torch.tensor([3.0]))
     widths = arithmetic.Widths(**dict.fromkeys(arithmetic.Widths.__annotations__, 6))
     _, rows = arithmetic.on_grid(latent, 1.0, widths)
     rows.weight.sum().backward()
