@@ -29,7 +29,7 @@ from hc1gen.errors import InputError
 from hc1gen.fabric.build import build
 from hc1gen.fabric.digits import digits
 from hc1gen.frontend import compare, reference
-from hc1gen.frontend.model import EMBEDDING, ModelIR, layer_tensor
+from hc1gen.frontend.model import HEAD, ModelIR, layer_tensor
 from hc1gen.frontend.sampling import sample
 from hc1gen.quant import posttrain as layers
 from hc1gen.quant import vocabulary
@@ -129,15 +129,15 @@ class Bench:
     def bits(self, variant: Variant) -> Mapping[str, int]:
         if variant.budget is not None:
             return choose(self.sensitivities, variant.budget)
-        return {name: variant.bits for name, array in self.ir.tensors() if array.ndim == 2}
+        return {name: variant.bits for name, _ in self.ir.matrices()}
 
     def group_nats(self) -> Iterator[float]:
         """Nats that 3 bits cost in each group, in the order in which `posttrain` rounds them."""
         nats = {each.name: each.divergence[0] for each in self.sensitivities}
-        yield nats[EMBEDDING]
         for index in range(self.ir.config.layers):
             for group in GROUPS:
                 yield sum(nats[layer_tensor(index, field)] for field in group)
+        yield nats[HEAD]
 
     def said_by(self, ir: ModelIR) -> Fields:
         """Nats per token and divergence from the float model, in float arithmetic."""

@@ -63,7 +63,7 @@ def quantize(
     start = time.perf_counter()
     check_folder(out)
     checkpoint, config, tokenizer = _load(model)
-    bits = tensor_bits(widths, checkpoint.ir)
+    bits = tensor_bits(widths, checkpoint.ir.untied())
     rows = calibration_rows(output, checkpoint, texts, tokens, seed)
     if budget is not None:
         bits = _within(output, checkpoint, rows, budget)

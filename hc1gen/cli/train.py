@@ -40,7 +40,7 @@ LINES = 60.0
 @click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows a step.")
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens of a window.")
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True,
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
     help="Of learning, at its highest.",
 )  # fmt: skip
 @click.option(
@@ -80,7 +80,7 @@ def _order(
     """Everything that is asked for, read and looked at."""
     from ..train.attention import prepare
     from ..train.loop import Recipe
-    from ..train.run import Order, first_layers, load
+    from ..train.run import Order, beginning, load
 
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
@@ -95,7 +95,7 @@ def _order(
     device = _device(device)
     compiled = compiled and (device == "cuda" or prepare())
     loss = loss or ("divergence" if teacher is None else "acceptance")
-    student = first_layers(ir, layers)
+    student = beginning(ir, layers)
     recipe = Recipe(steps, minutes if steps else minutes or 60.0, rate, loss)
     return Order(
         folder, student, tokenizer, imitated, recipe, config, tensor_bits(widths, student), own=own_samples,
@@ -136,9 +136,11 @@ class _Shown:
             self._what, self._bar = what, self._bars.enter_context(self.output.progress(what, total or None))
         self._bar(detail, done, total or None)
 
-    def step(self, state: "State", left: float) -> None:
+    def step(self, state: "State", left: float | None) -> None:
         recent = state.losses[-20:]
-        detail = f"loss {sum(recent) / len(recent):.4f}, {left / 60:.1f} minutes left"
+        detail = f"loss {sum(recent) / len(recent):.4f}"
+        if left is not None:
+            detail += f", {left / 60:.1f} minutes left"
         self.stage("training", state.step, state.steps, detail)
         if len(state.curve) > self._validated:
             self._validated = len(state.curve)

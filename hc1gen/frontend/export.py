@@ -36,7 +36,7 @@ def write_checkpoint(
 ) -> None:  # fmt: skip
     """Folder `out` with model.safetensors (F32), config.json, tokenizer.json, the report and what `draw` puts there.
 
-    config: the fields of config.json, the number of layers being that of `ir`; tokenizer: the text of tokenizer.json;
+    config: the fields of config.json, layers and tie being those of `ir`; tokenizer: the text of tokenizer.json;
     report: the name of the report, fields: what it says. The same input gives the same bytes.
     """
     check_folder(out)
@@ -46,8 +46,8 @@ def write_checkpoint(
     try:
         work.mkdir()
         save_file({name: array.copy() for name, array in ir.tensors()}, work / "model.safetensors", {"format": "pt"})
-        own = {"torch_dtype": "float32", "num_hidden_layers": ir.config.layers}
-        (work / "config.json").write_text(_json(config | own), encoding="utf-8")
+        shape = {"num_hidden_layers": ir.config.layers, "tie_word_embeddings": ir.config.tied}
+        (work / "config.json").write_text(_json(config | shape | {"torch_dtype": "float32"}), encoding="utf-8")
         (work / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
         (work / report).write_text(_json(fields), encoding="utf-8")
         if draw:

@@ -1,7 +1,7 @@
 """ModelIR: a Llama-family model as float32 arrays with one name for every tensor, and the check that it is whole."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,6 +75,10 @@ class ModelIR:
     head: np.ndarray  # [V, D]
     sha256: str
     name: str
+
+    def untied(self) -> "ModelIR":
+        """The same model with a head of its own, which costs a chip nothing: there it is a tile, the embedding a ROM."""
+        return replace(self, config=replace(self.config, tied=False))
 
     def matrices(self) -> Iterator[tuple[str, np.ndarray]]:
         """Every linear matrix as (tensor name, [outputs, inputs]); the head comes last, tied or not."""

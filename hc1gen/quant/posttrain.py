@@ -16,7 +16,7 @@ from .gptq import Effort, round_rows
 from .grid import BITS
 from .moments import Moments, Target
 from .rounded import Rounded
-from .vocabulary import head_error, head_moments, round_head, round_tied
+from .vocabulary import head_error, head_moments, round_head
 
 Progress = Callable[[str, int], object]
 """Called with the tensor at hand and how many layers are done."""
@@ -28,7 +28,7 @@ class Method:
 
     follow: outputs are to be those of the float model, not those of the float weights for the rounded model's inputs;
     repair: share of the residual stream's loss that o and down are to make up for; ridge: what holds the float weights
-    near the model's own (`Target.best`); vocabulary: the embedding and the head are rounded for what they do.
+    near the model's own (`Target.best`); vocabulary: the head is rounded for the probabilities that it makes.
     """
 
     nearest: bool = False
@@ -72,13 +72,13 @@ def posttrain(
 ) -> tuple[ModelIR, list[TensorReport]]:
     """`ir` with every matrix on the grid, exactly, and what became of each; calibrated on `tokens` [S, T].
 
-    bits: of tensors that get more than 3. The result has the name and the hash of `ir`.
+    bits: of tensors that get more than 3. The result has the name and the hash of `ir`, and a head of its own.
     """  # fmt: skip
+    ir = ir.untied()
     walk = _Walk(ir, tokens, method, progress or (lambda name, done: None), bits or {})
     layers = tuple(walk.layer(index) for index in range(ir.config.layers))
-    head = walk.embedding.array() if ir.config.tied else walk.head().array()
-    embedding = head if ir.config.tied else walk.embedding.array()
-    return replace(ir, embedding=embedding, layers=layers, head=head), walk.reports
+    head = walk.head().array()
+    return replace(ir, embedding=walk.embedding.array(), layers=layers, head=head), walk.reports
 
 
 class _Walk:
@@ -98,16 +98,11 @@ class _Walk:
         self.f, self.x = ir.embedding[tokens], self.embedding.array()[tokens]
 
     def _embedding(self, tokens: np.ndarray) -> Rounded:
-        ir, bits = self.ir, self._bits(EMBEDDING)
-        counts = np.bincount(tokens.reshape(-1), minlength=ir.config.vocab)
-        plain = Rounded.nearest(ir.embedding, bits)
-        if not ir.config.tied:
-            error = _lookup_error(ir.embedding, plain.array(), counts)
-            self._report(EMBEDDING, plain, error, error)
-            return plain
-        moments = head_moments(ir.head, (reference.final(ir, row) for row in tokens))
-        rounded = round_tied(ir.head, moments, counts, self.method.effort, bits) if self.method.vocabulary else plain
-        self._report(EMBEDDING, rounded, *(head_error(ir.head, r.array(), moments) for r in (rounded, plain)))
+        """To the nearest: all of a row's error enters the residual stream, and a row meets nothing but its token."""
+        rounded = Rounded.nearest(self.ir.embedding, self._bits(EMBEDDING))
+        counts = np.bincount(tokens.reshape(-1), minlength=self.ir.config.vocab)
+        error = _lookup_error(self.ir.embedding, rounded.array(), counts)
+        self._report(EMBEDDING, rounded, error, error)
         return rounded
 
     def layer(self, index: int) -> LayerWeights:
@@ -135,7 +130,7 @@ class _Walk:
         return made
 
     def head(self) -> Rounded:
-        """A head that is not the embedding, rounded for the rounded model's final inputs."""
+        """The head, rounded for the rounded model's final inputs."""
         self.progress(HEAD, self.ir.config.layers)
         norm, eps, bits = self.ir.final_norm, self.ir.config.rms_eps, self._bits(HEAD)
         seen_x, plain = reference.rms_norm(self.x, norm, eps), Rounded.nearest(self.ir.head, bits)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..fabric.digits import digits
 from ..frontend import compare, reference
-from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelIR, layer_tensor
+from ..frontend.model import HEAD, LAYER_TENSORS, ModelIR, layer_tensor
 from .grid import BITS, MOST_BITS
 from .rounded import Rounded
 
@@ -31,7 +31,8 @@ class Sensitivity:
 
 
 def measure(ir: ModelIR, tokens: np.ndarray, progress: Progress | None = None) -> list[Sensitivity]:
-    """Sensitivity of every matrix on windows `tokens` [S, T], in the order of the data."""
+    """Sensitivity of everything that is a tile, on windows `tokens` [S, T], in the order of the data."""
+    ir = ir.untied()
     said = [compare.log_softmax(reference.logits(ir, row)) for row in tokens]
 
     def divergence(rounded: ModelIR) -> float:
@@ -39,8 +40,7 @@ def measure(ir: ModelIR, tokens: np.ndarray, progress: Progress | None = None) -
         return float(np.mean([compare.divergence(p, q) for p, q in pairs]))
 
     found = []
-    for done, (matrix, weights) in enumerate(ir.matrices()):
-        name = EMBEDDING if matrix == HEAD and ir.config.tied else matrix
+    for done, (name, weights) in enumerate(ir.matrices()):
         if progress:
             progress(name, done)
         made = [Rounded.nearest(weights, bits) for bits in WIDTHS]
@@ -76,9 +76,9 @@ def _moves(each: Sensitivity, step: int, left: float) -> list[tuple[float, str, 
 
 
 def _with(ir: ModelIR, name: str, array: np.ndarray) -> ModelIR:
-    """The model with another matrix; a tied head takes the embedding along."""
-    if name in (HEAD, EMBEDDING):
-        return replace(ir, head=array, embedding=array if ir.config.tied else ir.embedding)
+    """The model with another matrix."""
+    if name == HEAD:
+        return replace(ir, head=array)
     for index, layer in enumerate(ir.layers):
         for field in LAYER_TENSORS:
             if layer_tensor(index, field) == name:

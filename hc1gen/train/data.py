@@ -14,33 +14,35 @@ MEMORY = 2 << 30
 """Bytes up to which what the teacher says is kept; beyond, it reads every batch anew."""
 
 
-class Source:
-    """Windows of one kind, int64 [N, T + 1], and the teacher's residuals for them [N, T, D]."""
+class Batches:
+    """Batches of `size` windows out of rows int64 [N, T + 1], and the teacher's residuals for them.
 
-    def __init__(self, rows: np.ndarray, teacher: Teacher, hidden: int, number: int, seed: int):
+    All rows, of whatever source, are seen equally often: each once before one is seen again.
+    """
+
+    def __init__(self, rows: np.ndarray, teacher: Teacher, hidden: int, size: int, seed: int):
         self.rows = torch.from_numpy(rows).to(teacher.device)
-        self.teacher = teacher
-        self.number, self.seed = number, seed
+        self.teacher, self.hidden, self.size, self.seed = teacher, hidden, size, seed
         self._order: tuple[int, np.ndarray] = (-1, np.zeros(0, np.int64))
         self._said: Tensor | None = None
-        self._keeps = rows.size * hidden * 4 <= MEMORY // 2
 
-    def listen(self, progress: Callable[[int], None] | None = None) -> None:
+    def listen(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Let the teacher read every window once, if there is room for what it says."""
-        if not self._keeps:
+        count, length = len(self.rows), self.rows.shape[1] - 1
+        if 4 * count * length * self.hidden > MEMORY:
             return
-        said, total = [], len(self.rows)
+        said = torch.empty((count, length, self.hidden), device=self.teacher.device)
         with torch.no_grad():
-            for start in range(0, total, CHUNK):
-                first = max(0, min(start, total - CHUNK))  # chunks of one size: a compiled teacher is compiled once
-                said.append(self.teacher.trunk(self.rows[first : first + CHUNK, :-1])[start - first :])
+            for start in range(0, count, CHUNK):
+                first = max(0, min(start, count - CHUNK))  # chunks of one size: a compiled teacher is compiled once
+                said[first : first + CHUNK] = self.teacher.trunk(self.rows[first : first + CHUNK, :-1])
                 if progress:
-                    progress(min(start + CHUNK, total))
-        self._said = torch.cat(said)
+                    progress(min(start + CHUNK, count), count)
+        self._said = said
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """(tokens [size, T], the teacher's residuals [size, T, D]) of a step: a function of the seed and the step."""
-        index = torch.tensor([self._at(step * size + i) for i in range(size)], device=self.rows.device)
+        index = torch.tensor([self._at(step * self.size + i) for i in range(self.size)], device=self.rows.device)
         tokens = self.rows[index, :-1]
         if self._said is not None:
             return tokens, self._said[index]
@@ -51,20 +53,6 @@ class Source:
         """The window at a place of an endless run through all of them, shuffled anew each time."""
         epoch, place = divmod(position, len(self.rows))
         if self._order[0] != epoch:
-            random = np.random.default_rng([self.seed, self.number, epoch])
+            random = np.random.default_rng([self.seed, epoch])
             self._order = (epoch, random.permutation(len(self.rows)))
         return int(self._order[1][place])
-
-
-class Batches:
-    """Batches of windows, shared out evenly among the sources."""
-
-    def __init__(self, sources: list[Source], size: int):
-        if size < len(sources):
-            raise ValueError(f"a batch of {size} has no room for {len(sources)} sources")
-        self.sources = sources
-        self.sizes = [size // len(sources) + (i < size % len(sources)) for i in range(len(sources))]
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        parts = [source.batch(step, size) for source, size in zip(self.sources, self.sizes, strict=True)]
-        return torch.cat([tokens for tokens, _ in parts]), torch.cat([said for _, said in parts])

@@ -54,8 +54,8 @@ class Recipe:
     validations: int = 10
 
 
-Report = Callable[[State, float], None]
-"""Called after every step with the state and the seconds left."""
+Report = Callable[[State, float | None], None]
+"""Called after every step with the state and the seconds left, where that is known."""
 Validate = Callable[[], dict[str, float]]
 """The integer golden model's nats per token on every validation set."""
 Calibrate = Callable[[], Formats]
@@ -85,7 +85,7 @@ class Trainer:
             self.model.set_formats(calibrate())
             state.steps = self.recipe.steps or 0
         started = saved = time.monotonic() - state.seconds
-        measuring = 0.0
+        first, since, measuring = state.step + 1, 0.0, 0.0
         while not state.steps or state.step < state.steps:
             if not state.steps and state.step == MEASURED[0]:
                 measuring = time.monotonic()
@@ -96,11 +96,12 @@ class Trainer:
             loss = self._step(state.step, self._rate(state), self._damping(state))
             self._check(loss, state, folder)
             state.step += 1
+            since = since or time.monotonic()
             state.losses.append(loss)
             state.seconds = time.monotonic() - started
             if state.steps and state.step % max(1, state.steps // self.recipe.validations) == 0:
                 state.curve.append((state.step, validate()))
-            report(state, max(0.0, self._left(state)))
+            report(state, self._left(state, first, since))
             if state.steps and time.monotonic() - saved > SAVE_SECONDS and self._good(state):
                 self.keep(state, folder)
                 saved = time.monotonic()
@@ -155,10 +156,13 @@ class Trainer:
         left = FOR_STEPS * (60.0 * (self.recipe.minutes or 0.0) - elapsed)
         return max(2 * MEASURED[1], MEASURED[1] + int(left / each))
 
-    def _left(self, state: State) -> float:
+    def _left(self, state: State, first: int, since: float) -> float | None:
+        """Seconds, at the speed since the end of the first step here, which is when everything is compiled."""
         if not state.steps:
-            return 60.0 * (self.recipe.minutes or 0.0) - state.seconds
-        return state.seconds / state.step * (state.steps - state.step)
+            return max(0.0, 60.0 * (self.recipe.minutes or 0.0) - state.seconds)
+        if state.step == first:
+            return None
+        return (time.monotonic() - since) / (state.step - first) * (state.steps - state.step)
 
     def _good(self, state: State) -> bool:
         """Whether the loss is not on its way up: a state from which it runs away must not replace one before that."""

@@ -51,7 +51,7 @@ class ChipLayer(nn.Module):
 
 
 class ChipModel(nn.Module):
-    """A model that computes as its chip would. `set_formats` has to be called before it runs.
+    """A model that computes as its chip would, with a head of its own. `set_formats` has to be called before it runs.
 
     bits: of tensors that get more than 3, by name.
     """
@@ -61,7 +61,7 @@ class ChipModel(nn.Module):
         bits: Mapping[str, int] | None = None,
     ):  # fmt: skip
         super().__init__()
-        self.ir, self.config, self.context = ir, config, context
+        self.ir, self.config, self.context = ir.untied(), config, context
         bits = bits or {}
         self.blocks = [
             ChipLayer(weights, {kind: bits.get(layer_tensor(index, kind), BITS) for kind in LAYER_TENSORS})
@@ -69,7 +69,7 @@ class ChipModel(nn.Module):
         ]
         self.layers = nn.ModuleList(self.blocks)
         self.embedding = LatentRows(ir.embedding, bits.get(EMBEDDING, BITS))
-        self.head = self.embedding if ir.config.tied else LatentRows(ir.head, bits.get(HEAD, BITS))
+        self.head = LatentRows(ir.head, bits.get(HEAD, BITS))
         self.final_gain = _parameter(ir.final_norm)
         if compiled:
             prepare()
@@ -94,12 +94,11 @@ class ChipModel(nn.Module):
         self.shared = Shared(self._tensor(cos * unit), self._tensor(sin * unit), self._tensor(rsqrt))
 
     def matrices(self) -> Iterator[LatentRows]:
-        """Everything that is rounded to integers; a tied head is the embedding."""
+        """Everything that is rounded to integers."""
         for block in self.blocks:
             yield from (block.rows(stack) for stack in STACKS)
         yield self.embedding
-        if self.head is not self.embedding:
-            yield self.head
+        yield self.head
 
     def trunk(self, tokens: Tensor) -> Tensor:
         """Token ids [B, T] → residuals [B, T, D] behind the last layer."""
@@ -128,10 +127,9 @@ class ChipModel(nn.Module):
                 ends = np.cumsum([len(getattr(weights, kind)) for kind in kinds])[:-1]
                 arrays |= dict(zip(kinds, np.split(rows, ends), strict=True))
             layers.append(ir_model.LayerWeights(**arrays))
-        embedding = self.embedding.rounded().array()
-        output = embedding if self.ir.config.tied else self.head.rounded().array()
+        embedding, head = self.embedding.rounded().array(), self.head.rounded().array()
         return replace(
-            self.ir, embedding=embedding, layers=tuple(layers), final_norm=_array(self.final_gain), head=output
+            self.ir, embedding=embedding, layers=tuple(layers), final_norm=_array(self.final_gain), head=head
         )
 
     def quantized(self, text: np.ndarray) -> QuantizedModel:

@@ -19,8 +19,8 @@ from ..golden.calibrate import calibrate
 from ..quant.config import NumericConfig
 from ..quant.quantized import QuantizedModel, quantize
 from . import check, plot, state
-from .data import Batches, Source
-from .loop import Recipe, Trainer
+from .data import Batches
+from .loop import Recipe, Report, Trainer
 from .model import ChipModel
 from .state import State
 from .teacher import FloatModel, Teacher
@@ -87,11 +87,8 @@ class Order:
     def verify(self) -> None:
         """`InputError` with whatever does not fit together."""
         problems = []
-        sources = bool(self.texts) + bool(self.own)
-        if not sources:
+        if not self.texts and not self.own:
             problems.append("nothing to train on: give --text, or a number of sequences above 0 with --own-samples")
-        if self.batch < sources:
-            problems.append(problem("--batch", self.batch, f"at least {sources}", "one window of each source"))
         if not 2 <= self.window < self.context:
             problems.append(problem("--window", self.window, f"2..{self.context - 1}", "choose a value in that range"))
         if self.teacher is not None and self.teacher.config.vocab != self.ir.config.vocab:
@@ -101,13 +98,12 @@ class Order:
             raise InputError(self.folder, problems)
 
 
-def first_layers(ir: ModelIR, count: int | None) -> ModelIR:
-    """The model cut down to its first layers: where a draft starts from."""
-    if count is None or count == len(ir.layers):
-        return ir
-    if not 1 <= count < len(ir.layers):
+def beginning(ir: ModelIR, layers: int | None = None) -> ModelIR:
+    """Where training starts from: the model, or its first `layers` for a draft; the head on its own."""
+    count = len(ir.layers) if layers is None else layers
+    if not 1 <= count <= len(ir.layers):
         raise InputError(ir.name, problem("--layers", count, f"1..{len(ir.layers)}", "the draft starts from the model"))
-    return replace(ir, layers=ir.layers[:count], config=replace(ir.config, layers=count))
+    return replace(ir, layers=ir.layers[:count], config=replace(ir.config, layers=count)).untied()
 
 
 def load(path: Path) -> tuple[ModelIR, Tokenizer, Path]:
@@ -117,7 +113,7 @@ def load(path: Path) -> tuple[ModelIR, Tokenizer, Path]:
     return ir, Tokenizer.load(folder, ir.config), folder
 
 
-def run(order: Order, out: Path, progress: Progress, report: Callable[[State, float], None]) -> dict[str, Any]:
+def run(order: Order, out: Path, progress: Progress, report: Report) -> dict[str, Any]:
     """Train, write `out`, and return what was measured. What a later run needs to go on lies in `<out>.state`."""
     order.verify()
     check_folder(out)
@@ -134,10 +130,9 @@ def run(order: Order, out: Path, progress: Progress, report: Callable[[State, fl
     target = None if order.teacher is None else _calibrated(order.teacher, order)
     teacher = _teacher(order, target, device)
     student = ChipModel(order.ir, order.config, order.context, order.compiled, order.bits).to(device)
-    sources = [Source(rows, teacher, order.ir.config.hidden, i, order.seed) for i, rows in enumerate(texts.training)]
-    for each in sources:
-        each.listen(lambda done: progress("the teacher reads", done, 0))
-    trainer = Trainer(student, teacher, Batches(sources, order.batch), order.recipe, order.compiled)
+    batches = Batches(np.concatenate(texts.training), teacher, source.config.hidden, order.batch, order.seed)
+    batches.listen(lambda done, total: progress("the teacher reads", done, total))
+    trainer = Trainer(student, teacher, batches, order.recipe, order.compiled)
     few = {name: rows[:CURVE_WINDOWS] for name, rows in texts.validation.items()}
 
     def validate() -> dict[str, float]:

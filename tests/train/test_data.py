@@ -4,7 +4,8 @@ import numpy as np
 import small  # noqa: F401  (skips where torch is missing)
 import torch
 
-from hc1gen.train.data import CHUNK, Batches, Source
+from hc1gen.train import data
+from hc1gen.train.data import CHUNK, Batches
 
 
 class Echo:
@@ -19,9 +20,9 @@ class Echo:
         return x
 
 
-def source(count: int, number: int = 0, listen: bool = True) -> Source:
+def batches(count: int, size: int, listen: bool = True) -> Batches:
     rows = np.arange(count * 3).reshape(count, 3)
-    made = Source(rows, Echo(), 1, number, seed=5)
+    made = Batches(rows, Echo(), 1, size, seed=5)
     if listen:
         made.listen()
     return made
@@ -29,25 +30,30 @@ def source(count: int, number: int = 0, listen: bool = True) -> Source:
 
 def test_the_teacher_is_heard_for_each_window():
     for count in (5, CHUNK, CHUNK + 7):
-        tokens, said = source(count).batch(0, count)
+        tokens, said = batches(count, count)(0)
         assert (said[..., 0] == tokens).all()
-        assert (source(count, listen=False).batch(0, count)[1] == said).all()
+        assert (batches(count, count, listen=False)(0)[1] == said).all()
+
+
+def test_what_has_no_room_is_read_for_each_batch(monkeypatch):
+    monkeypatch.setattr(data, "MEMORY", 5 * 2 * 4)
+    for count, heard in ((5, 1), (6, 0)):
+        reads = []
+        batches(count, 2).listen(lambda done, total, reads=reads: reads.append((done, total)))
+        assert reads == [(count, count)] * heard
+    tokens, said = batches(6, 2)(0)
+    assert (said[..., 0] == tokens).all()
 
 
 def test_every_window_is_seen_once_before_one_is_seen_again():
-    one = source(6)
-    seen = [int(one.batch(step, 2)[0][i, 0]) for step in range(6) for i in range(2)]
+    one = batches(6, 2)
+    seen = [int(first) for step in range(6) for first in one(step)[0][:, 0]]
     assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(0, 18, 3))
     assert seen[:6] != seen[6:]
 
 
 def test_a_batch_depends_on_its_step_alone():
-    ahead, fresh = source(6), source(6)
+    ahead, fresh = batches(6, 4), batches(6, 4)
     for step in range(5):
-        ahead.batch(step, 4)
-    assert (ahead.batch(1, 4)[0] == fresh.batch(1, 4)[0]).all()
-
-
-def test_sources_share_a_batch():
-    tokens, said = Batches([source(6), source(9, number=1)], 5)(3)
-    assert tokens.shape == (5, 2) and (said[..., 0] == tokens).all()
+        ahead(step)
+    assert (ahead(1)[0] == fresh(1)[0]).all()

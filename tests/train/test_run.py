@@ -12,7 +12,7 @@ from small import TIED, order
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.train import state as states
-from hc1gen.train.run import first_layers, run
+from hc1gen.train.run import beginning, run
 
 
 class Stopped(Exception):
@@ -114,10 +114,12 @@ def test_a_state_from_which_it_runs_away_is_not_kept(tmp_path, monkeypatch):
 
 def test_a_draft_is_made_for_its_target(tmp_path):
     wanted = order(model=TIED)
-    draft = first_layers(wanted.ir, 1)
+    draft = beginning(wanted.ir, 1)
     recipe = type(wanted.recipe)(30, None, 5e-3, "acceptance", validations=1)
     fields = train(tmp_path / "out", order(model=TIED, ir=draft, teacher=wanted.ir, recipe=recipe))
-    assert load_checkpoint(tmp_path / "out").config.layers == 1
+    trained = load_checkpoint(tmp_path / "out")
+    assert trained.config.layers == 1
+    assert not trained.config.tied and (trained.head != trained.embedding).any()
     assert 0.0 < fields["validation"]["own samples"]["acceptance"] < 1.0
 
 
@@ -125,7 +127,6 @@ def test_a_draft_is_made_for_its_target(tmp_path):
     ("changes", "message"),
     [
         ({"own": 0}, "nothing to train on: give --text, or a number of sequences above 0 with --own-samples"),
-        ({"batch": 0}, "--batch: got 0, expected at least 1; one window of each source"),
         ({"window": 999}, "--window: got 999, expected 2.."),
     ],
 )
@@ -137,7 +138,7 @@ def test_orders_that_make_no_sense(tmp_path, changes, message):
 
 def test_layers_that_the_model_does_not_have():
     with pytest.raises(InputError, match="--layers: got 7, expected "):
-        first_layers(order().ir, 7)
+        beginning(order().ir, 7)
 
 
 def test_an_output_that_is_something_else(tmp_path):
