@@ -77,7 +77,7 @@ class ModelIR:
     name: str
 
     def untied(self) -> "ModelIR":
-        """The same model with a head of its own, which costs a chip nothing: there it is a tile, the embedding a ROM."""
+        """The same model with a head of its own; a chip has a tile for it and a ROM for the embedding in any case."""
         return replace(self, config=replace(self.config, tied=False))
 
     def matrices(self) -> Iterator[tuple[str, np.ndarray]]:
