@@ -26,8 +26,8 @@ GAP, AIM = 0.12, 0.08
 """Nats per token that 3 bits may cost, and should."""
 ACCEPTANCE, ACCEPTANCE_AIM = 0.68, 0.72
 """Of the draft's tokens by the target at temperature 1."""
-TARGET_ARGS = ("--minutes", 56, "--threads", 2)
-DRAFT_ARGS = ("--layers", 1, "--minutes", 20, "--threads", 2)
+TARGET_ARGS = ("--own-samples", 15000, "--minutes", 52, "--threads", 2)
+DRAFT_ARGS = ("--layers", 1, "--steps", 18000, "--threads", 2)
 
 
 def train(folder: Path) -> tuple[Path, Path]:
@@ -35,7 +35,7 @@ def train(folder: Path) -> tuple[Path, Path]:
     target, draft = folder / EMBEDDED.name, folder / EMBEDDED_DRAFT.name
     texts = ("--text", TEXT, "--validation", VALIDATION)
     hc1gen("train", STORIES, "-o", target, *texts, *TARGET_ARGS)
-    hc1gen("train", target, "-o", draft, "--teacher", target, *texts, *DRAFT_ARGS)
+    hc1gen("train", STORIES, "-o", draft, "--teacher", target, *texts, *DRAFT_ARGS)
     return target, draft
 
 

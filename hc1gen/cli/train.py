@@ -15,6 +15,8 @@ from .output import Output, Step
 if TYPE_CHECKING:
     from ..train.state import State
 
+RATE, CUT_RATE = 1e-3, 1e-2
+"""A model that has lost layers has far to go: drafts get the better the higher the rate, up to here."""
 LINES = 60.0
 """Seconds between lines of progress where stderr is no terminal."""
 
@@ -39,10 +41,8 @@ LINES = 60.0
 @click.option("--steps", type=AT_LEAST_ONE, help="Steps to train for, in place of --minutes.")
 @click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows a step.")
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens of a window.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
-    help="Of learning, at its highest.",
-)  # fmt: skip
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True),
+              help=f"Of learning, at its highest [{RATE:g}; {CUT_RATE:g} with --layers].")  # fmt: skip
 @click.option(
     "--loss", type=click.Choice(["divergence", "acceptance"]), help="[divergence; acceptance where there is --teacher]"
 )
@@ -74,7 +74,7 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
 
 def _order(
     config: Any, model: Path, teacher: Path | None, layers: int | None, minutes: float | None, steps: int | None,
-    rate: float, loss: str | None, device: str, compiled: bool, own_samples: int, widths: tuple[str, ...],
+    rate: float | None, loss: str | None, device: str, compiled: bool, own_samples: int, widths: tuple[str, ...],
     **others: Any,
 ) -> Any:  # fmt: skip
     """Everything that is asked for, read and looked at."""
@@ -95,6 +95,7 @@ def _order(
     device = _device(device)
     compiled = compiled and (device == "cuda" or prepare())
     loss = loss or ("divergence" if teacher is None else "acceptance")
+    rate = rate or (RATE if layers is None else CUT_RATE)
     student = beginning(ir, layers)
     recipe = Recipe(steps, minutes if steps else minutes or 60.0, rate, loss)
     return Order(
