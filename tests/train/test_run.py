@@ -9,6 +9,7 @@ import small  # noqa: F401  (skips where torch is missing)
 import torch
 from small import TIED, order
 
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.train import state as states
@@ -55,6 +56,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, monkeypatch):
     assert all((whole[name] == parts[name]).all() for name in whole)
     other = train(tmp_path / "other", order(seed=1)) and weights(tmp_path / "other")
     assert any((whole[name] != other[name]).any() for name in whole)
+
+
+def test_a_resumed_run_of_compiled_code_on_two_threads_is_the_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("hc1gen.train.loop.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("hc1gen.train.loop.CALIBRATE_EVERY", 3)
+    torch.set_num_threads(2)
+    try:
+        wanted = order(steps=8, model=EMBEDDED, own=12, window=127, rate=1e-3, compiled=True)
+        train(tmp_path / "whole", wanted)
+        with pytest.raises(Stopped):
+            train(tmp_path / "parts", wanted, 5)
+        train(tmp_path / "parts", wanted)
+    finally:
+        torch.set_num_threads(1)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all((whole[name] == parts[name]).all() for name in whole)
 
 
 def test_a_state_of_other_settings_is_refused(tmp_path, monkeypatch):
