@@ -27,7 +27,7 @@ GAP, AIM = 0.12, 0.08
 ACCEPTANCE, ACCEPTANCE_AIM = 0.68, 0.72
 """Of the draft's tokens by the target at temperature 1."""
 TARGET_ARGS = ("--own-samples", 15000, "--minutes", 52, "--threads", 2)
-DRAFT_ARGS = ("--layers", 1, "--steps", 18000, "--threads", 2)
+DRAFT_ARGS = ("--layers", 1, "--steps", 12000, "--threads", 2)
 
 
 def train(folder: Path) -> tuple[Path, Path]:

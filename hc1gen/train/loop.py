@@ -27,8 +27,11 @@ MEASURED = (10, 30)
 """Steps between which the time of a step is taken, where a run is given minutes."""
 FOR_STEPS = 0.95
 """Of the minutes; validation, calibration and saving take the rest."""
-DAMPING = 0.01
-"""Of the latent weights' distance from their integers, at the end of the run (`LatentRows.dampen`)."""
+DAMPING = {"divergence": 0.01, "acceptance": 0.001}
+"""By loss: of the latent weights' distance from their integers, at the end of the run (`LatentRows.dampen`).
+
+Acceptance has small gradients, and a draft's high rate lets latent weights follow any steady pull: 0.01 holds them
+where they are, and the loss climbs again."""
 UNDAMPED = 0.3
 """Of the run, at its beginning."""
 CLIP = 1.0
@@ -50,8 +53,12 @@ class Recipe:
     minutes: float | None
     rate: float
     loss: str
-    damping: float = DAMPING
     validations: int = 10
+
+    @property
+    def damping(self) -> float:
+        """The loss's of `DAMPING`."""
+        return DAMPING[self.loss]
 
 
 Report = Callable[[State, float | None], None]
