@@ -105,7 +105,7 @@ def greedy_cross_entropy(folder):
 
 def test_own_model_tells_its_story():
     loss, text = greedy_cross_entropy(OWN)
-    assert text.startswith(f"{OPENING} She loved to play outside in the sunshine. One day, she saw a big, red ball.")
+    assert text.startswith(f"{OPENING} She loved to play outside in the park. One day, she saw a big, red ball in")
     assert loss < 0.6
 
 

@@ -16,7 +16,7 @@ from hc1gen.settings import Settings
 
 MODEL = Path(__file__).parents[2] / "hc1gen" / "models" / "tinystories-w3"
 CONTEXT = 64
-TOKENS = 256
+TOKENS = 512
 
 
 @pytest.fixture(scope="module")
