@@ -32,7 +32,6 @@ from hc1gen.frontend import compare, reference
 from hc1gen.frontend.model import HEAD, ModelIR, layer_tensor
 from hc1gen.frontend.sampling import sample
 from hc1gen.quant import posttrain as layers
-from hc1gen.quant import vocabulary
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.grid import BITS
 from hc1gen.quant.posttrain import METHODS, USUAL, posttrain
@@ -123,7 +122,7 @@ class Bench:
         if variant.sets is None:
             return posttrain(self.ir, self.calibration, method, bits=bits)[0]
         rounder = Rounder(variant.sets, variant.price, self.group_nats() if variant.price else repeat(1.0))
-        with patch.object(layers, "round_rows", rounder), patch.object(vocabulary, "round_rows", rounder):
+        with patch.object(layers, "round_rows", rounder):
             return posttrain(self.ir, self.calibration, method)[0]
 
     def bits(self, variant: Variant) -> Mapping[str, int]:

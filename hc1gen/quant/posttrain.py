@@ -16,7 +16,7 @@ from .gptq import Effort, round_rows
 from .grid import BITS
 from .moments import Moments, Target
 from .rounded import Rounded
-from .vocabulary import head_error, head_moments, round_head
+from .vocabulary import head_error, head_moments
 
 Progress = Callable[[str, int], object]
 """Called with the tensor at hand and how many layers are done."""
@@ -135,7 +135,9 @@ class _Walk:
         norm, eps, bits = self.ir.final_norm, self.ir.config.rms_eps, self._bits(HEAD)
         seen_x, plain = reference.rms_norm(self.x, norm, eps), Rounded.nearest(self.ir.head, bits)
         moments = head_moments(self.ir.head, iter(seen_x))
-        rounded = round_head(self.ir.head, moments, self.method.effort, bits) if self.method.vocabulary else plain
+        rounded = plain
+        if self.method.vocabulary:
+            rounded = Rounded.of(*round_rows(self.ir.head, moments, self.method.effort, bits))
         self._report(HEAD, rounded, *(head_error(self.ir.head, r.array(), moments) for r in (rounded, plain)))
         return rounded
 

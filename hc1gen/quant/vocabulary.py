@@ -10,10 +10,7 @@ import numpy as np
 
 from ..frontend.reference import softmax
 from .descent import weighted_error
-from .gptq import Effort, round_rows
-from .grid import Bits
 from .moments import product
-from .rounded import Rounded
 
 ROWS_OF_THEIR_OWN = 1 << 25
 """Up to so many numbers, rows of the head have second moments of their own; beyond, all share one."""
@@ -34,8 +31,3 @@ def head_moments(head: np.ndarray, x: Iterable[np.ndarray]) -> np.ndarray:
 def head_error(head: np.ndarray, rounded: np.ndarray, moments: np.ndarray) -> float:
     """Root mean square of the logits' errors, relative to that of the logits; `moments` as of `head_moments`."""
     return float(np.sqrt(weighted_error(rounded - head, moments).sum() / weighted_error(head, moments).sum()))
-
-
-def round_head(head: np.ndarray, moments: np.ndarray, effort: Effort, bits: Bits) -> Rounded:
-    """Rows for `moments` as of `head_moments`."""
-    return Rounded.of(*round_rows(head, moments, effort, bits))
