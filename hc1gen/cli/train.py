@@ -138,8 +138,7 @@ class _Shown:
         self._bar(detail, done, total or None)
 
     def step(self, state: "State", left: float | None) -> None:
-        recent = state.losses[-20:]
-        detail = f"loss {sum(recent) / len(recent):.4f}"
+        detail = f"loss {state.recent:.4f}"
         if left is not None:
             detail += f", {left / 60:.1f} minutes left"
         self.stage("training", state.step, state.steps, detail)

@@ -37,10 +37,9 @@ UNDAMPED = 0.3
 CLIP = 1.0
 """Norm of the gradient."""
 RUNAWAY, MARGIN = 2.0, 0.5
-"""A loss above this multiple of the first one and this much more, mean of the last `WINDOW` steps, is no learning."""
-WINDOW = 20
+"""`State.recent` above this multiple of the first loss and this much more is no learning."""
 GOOD = 1.5
-"""A state is kept while the loss, mean of the last `WINDOW` steps, is at most this multiple of the best one before."""
+"""A state is kept while `State.recent` is at most this multiple of the best one before."""
 CALIBRATE_EVERY = 250
 SAVE_SECONDS = 30.0
 
@@ -101,10 +100,10 @@ class Trainer:
             if state.step and state.step % CALIBRATE_EVERY == 0:
                 self.model.set_formats(calibrate())
             loss = self._step(state.step, self._rate(state), self._damping(state))
-            self._check(loss, state, folder)
+            state.losses.append(loss)
+            self._check(state, folder)
             state.step += 1
             since = since or time.monotonic()
-            state.losses.append(loss)
             state.seconds = time.monotonic() - started
             if state.steps and state.step % max(1, state.steps // self.recipe.validations) == 0:
                 state.curve.append((state.step, validate()))
@@ -173,31 +172,24 @@ class Trainer:
 
     def _good(self, state: State) -> bool:
         """Whether the loss is not on its way up: a state from which it runs away must not replace one before that."""
-        recent = _mean(state.losses[-WINDOW:])
-        state.best = min(state.best, recent)
-        return recent <= GOOD * state.best
+        state.best = min(state.best, state.recent)
+        return state.recent <= GOOD * state.best
 
-    def _check(self, loss: float, state: State, folder: Path) -> None:
-        recent = [*state.losses[1 - WINDOW :], loss]
-        state.first_loss = loss if state.first_loss is None else state.first_loss
-        limit = RUNAWAY * state.first_loss + MARGIN
-        if math.isfinite(loss) and (len(recent) < WINDOW or _mean(recent) <= limit):
+    def _check(self, state: State, folder: Path) -> None:
+        first, last = state.losses[0], state.losses[-1]
+        limit = RUNAWAY * first + MARGIN
+        if math.isfinite(last) and (len(state.losses) < states.RECENT or state.recent <= limit):
             return
         raise CheckFailed(
-            f"training ran away at step {state.step}: got a loss of {loss:.4g}, expected at most {limit:.4g} (the "
-            f"first was {state.first_loss:.4g}); remove {folder} and start anew with a lower --rate than "
+            f"training ran away at step {state.step}: got a loss of {last:.4g}, expected at most {limit:.4g} (the "
+            f"first was {first:.4g}); remove {folder} and start anew with a lower --rate than "
             f"{self.recipe.rate:g}"
         )
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
 def _plain(formats: Formats) -> dict[str, Any]:
     """Formats as a state holds them."""
-    fields = vars(formats) | {"layers": [vars(one) for one in formats.layers]}
-    return {name: value for name, value in fields.items()}
+    return vars(formats) | {"layers": [vars(one) for one in formats.layers]}
 
 
 def _formats(plain: dict[str, Any]) -> Formats:

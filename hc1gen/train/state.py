@@ -13,27 +13,35 @@ from ..errors import InputError, problem
 
 STATE = "state.pt"
 NEW = f".{STATE}.new"
-FORMAT = 2
+FORMAT = 3
+RECENT = 20
+"""Steps whose losses are taken together."""
 
 
 @dataclass
 class State:
     """A run between two steps. The data of a step follow from the seed and its number, so no generator is kept.
 
-    settings: what the run was started with; steps: how many it is to have; curve: (step, validation set → nats).
+    settings: what the run was started with; steps: how many it is to have; losses: of every step so far;
+    best: least `recent`; curve: (step, validation set → nats).
     """
 
     settings: dict[str, Any]
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
-    first_loss: float | None = None
     best: float = math.inf
     losses: list[float] = field(default_factory=list)
     curve: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     formats: Any = None
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recent(self) -> float:
+        """Mean loss of the last `RECENT` steps."""
+        last = self.losses[-RECENT:]
+        return sum(last) / len(last)
 
 
 def save(folder: Path, state: State) -> None:

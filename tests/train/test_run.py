@@ -91,7 +91,7 @@ def test_a_state_of_other_settings_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("poison", [float("nan"), 1e6])
 def test_a_run_that_runs_away_is_stopped(tmp_path, monkeypatch, poison):
     monkeypatch.setattr("hc1gen.train.loop.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr("hc1gen.train.loop.WINDOW", 3)
+    monkeypatch.setattr("hc1gen.train.state.RECENT", 3)
     from hc1gen.train import loop
 
     plain, calls = loop.LOSSES["divergence"], []
@@ -115,7 +115,7 @@ def test_a_run_that_runs_away_is_stopped(tmp_path, monkeypatch, poison):
 def test_a_state_from_which_it_runs_away_is_not_kept(tmp_path, monkeypatch):
     """The loss climbs for some steps before it is over the limit."""
     monkeypatch.setattr("hc1gen.train.loop.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr("hc1gen.train.loop.WINDOW", 1)
+    monkeypatch.setattr("hc1gen.train.state.RECENT", 1)
     from hc1gen.train import loop
 
     plain, calls = loop.LOSSES["divergence"], []
