@@ -1,6 +1,6 @@
 """Adder cells of the structural view: a module counts as one where its truth table says so."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from .circuit import Cell, Circuit, Net, Unreadable
@@ -15,24 +15,39 @@ def with_adders(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
     used = {cell.type for cell in circuit.cells} & modules.keys()
     kinds = {name: adder_kind(modules[name]) for name in used}
     inverters = _inverters(circuit)
-    sums = {}
+    sums: dict[Triple, tuple[Net, int]] = {}
     for cell in circuit.cells:
         if kinds.get(cell.type) == ADDER and cell.outputs["s"] and "c" in cell.inputs:
             triple, complement = _triple(cell, inverters)
-            sums[triple] = cell.outputs["s"][0], complement
-    return replace(circuit, cells=tuple(_marked(cell, kinds.get(cell.type), sums, inverters) for cell in circuit.cells))
+            sums.setdefault(triple, (cell.outputs["s"][0], complement))
+    cells = (each for cell in circuit.cells for each in _marked(circuit, cell, kinds.get(cell.type), sums, inverters))
+    return replace(circuit, cells=tuple(cells))
 
 
-def _marked(cell: Cell, kind: str | None, sums: Mapping[Triple, tuple[Net, int]], inverters: Mapping[Net, Net]) -> Cell:
-    """A carry gets the sum that some adder makes of the same three nets, with or without complements, as an input."""
-    if kind != CARRY:
-        return cell if kind is None else replace(cell, type=kind)
+def _marked(
+    circuit: Circuit, cell: Cell, kind: str | None, sums: Mapping[Triple, tuple[Net, int]], inverters: Mapping[Net, Net]
+) -> Iterator[Cell]:
+    """A carry gets the sum that some adder makes of the same three nets, with or without complements, as an input.
+
+    Of several adders of the same three nets the first one makes the sum; the others are a carry to it and a copy, so
+    that it does not matter which of them a carry belongs to.
+    """
+    if kind is None or "c" not in cell.inputs:
+        yield cell if kind is None else replace(cell, type=kind)
+        return
     triple, complement = _triple(cell, inverters)
     if triple not in sums:
         raise Unreadable("a carry has no adder that makes the sum to it")
     s, its_complement = sums[triple]
-    parameters = {"complement": str(complement ^ its_complement)}
-    return Cell(kind, parameters, {**cell.inputs, "s": (s,)}, cell.outputs)
+    own = cell.outputs.get("s", ())
+    carries = circuit.read.intersection(cell.outputs["co"])
+    if kind == ADDER and (own == (s,) or not carries):
+        yield replace(cell, type=ADDER)
+        return
+    opposite = complement ^ its_complement
+    yield Cell(CARRY, {"complement": str(opposite)}, {**cell.inputs, "s": (s,)}, {"co": cell.outputs["co"]})
+    if own:
+        yield Cell("$_NOT_" if opposite else "$_BUF_", {}, {"A": (s,)}, {"Y": own})
 
 
 def _inverters(circuit: Circuit) -> dict[Net, Net]:

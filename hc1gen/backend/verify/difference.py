@@ -30,14 +30,20 @@ class Difference:
         return f"{self.where}: {self.what}{'' if self.found is None and self.expected is None else told}"
 
 
-def of_tensors(where: str, found: Tensor, expected: Tensor) -> Iterator[Difference]:
-    """Every integer, mantissa and shift that differs, by tensor, row and column; a vector has columns only."""
+def of_tensors(where: str, found: Tensor, expected: Tensor, read: np.ndarray | bool = True) -> Iterator[Difference]:
+    """Every integer, mantissa and shift that differs, by tensor, row and column; a vector has columns only.
+
+    read: bool [R], rows that are compared; all, or those of which the numbers could be read.
+    """
     if found.integers.shape != expected.integers.shape:
         shapes = list(found.integers.shape), list(expected.integers.shape)
         yield Difference("weight", where, f"{expected.name}, shape", *shapes, tensor=expected.name)
         return
     kind = "gain" if expected.integers.ndim == 1 else "weight"
-    different = np.argwhere(found.integers != expected.integers)
+    rows = np.broadcast_to(read, len(expected.integers))
+    different = np.argwhere(
+        (found.integers != expected.integers) & rows.reshape(-1, *[1] * (expected.integers.ndim - 1))
+    )
     for place in different[:MOST]:
         row, column = (None, int(place[0])) if len(place) == 1 else (int(place[0]), int(place[1]))
         at = f"column {column}" if row is None else f"row {row}, column {column}"
@@ -47,7 +53,7 @@ def of_tensors(where: str, found: Tensor, expected: Tensor) -> Iterator[Differen
         yield Difference(kind, where, f"{expected.name}: {len(different) - MOST} more differ", tensor=expected.name)
     for kind in ("mantissa", "shift"):
         a, b = getattr(found, kind), getattr(expected, kind)
-        for row in np.flatnonzero(a != b)[:MOST]:
+        for row in np.flatnonzero((a != b) & rows[: len(b)])[:MOST]:
             what = f"{expected.name}, row {row}, {kind} of its scale"
             yield Difference(kind, where, what, int(a[row]), int(b[row]), expected.name, int(row))
 

@@ -54,8 +54,10 @@ class TilePart:
             name, own = _owner(self.tile, row)
             at = f"{name}, row {own}" if row is not None else f"place {place}, which holds no row"
             yield Difference("circuit", where, f"{at}: {fault}", tensor=name, row=own)
+        read = np.array([place not in reading.unread for place in _places(self.tile.rows)])
         for found, expected in zip(self.tensors(reading), tile_tensors(self.tile), strict=True):
-            yield from of_tensors(where, found, expected)
+            rows, read = np.split(read, [len(expected.integers)])
+            yield from of_tensors(where, found, expected, rows)
         padding_rows = [place for place, row in enumerate(self.tile.rows) if row is None]
         padding_columns = [lane for lane, column in enumerate(self.tile.columns) if column is None]
         for place in padding_rows:
@@ -138,6 +140,11 @@ def parts(transformer: Transformer) -> list[Part]:
         found += [gain(f"layer{index}_attention_gain"), tile(), tile()]
         found += [gain(f"layer{index}_mlp_gain"), tile(), tile()]
     return [*found, gain("final_gain"), tile()]
+
+
+def whole(result: Result) -> bool:
+    """Whether every number of a part was read."""
+    return not isinstance(result, str) and not (isinstance(result, Reading) and result.unread)
 
 
 def found_tensors(parts: list[Part], results: Mapping[str, Result]) -> Iterator[Tensor]:

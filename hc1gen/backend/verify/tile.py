@@ -47,13 +47,15 @@ class Shape:
 class Reading:
     """What a tile holds for each place of each beat: weights [beats * lanes, columns], mantissa, shift [beats * lanes].
 
-    faults: place → what is wrong with it beside its numbers.
+    faults: place → what is wrong with it beside its numbers; unread: places with faults that hide their numbers, for
+    which zeros stand here.
     """
 
     weights: np.ndarray
     mantissa: np.ndarray
     shift: np.ndarray
     faults: dict[int, str]
+    unread: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class TileProof:
         places = self.shape.beats * self.shape.lanes
         weights = np.zeros((places, len(self._column)), np.int64)
         mantissa, shift, faults = np.zeros(places, np.int64), np.zeros(places, np.int64), {}
+        unread = set(range(places))
         held = self._view(read=0)
         for beat in range(self.shape.beats):
             view = self._view(read=1, **self.shape.chosen(beat))
@@ -103,10 +106,11 @@ class TileProof:
                     shift[place] = _signed(view.constant(bits := self._next(self._lane("shift", lane))), len(bits))
                     row, constant = self._read_out(view, lane, part)
                     weights[place] = row.weights
+                    unread.remove(place)
                     self._check_product(row, constant, len(self._lane("acc", lane)))
                 except Unreadable as fault:
                     faults[place] = str(fault)
-        return Reading(weights, mantissa, shift, faults)
+        return Reading(weights, mantissa, shift, faults, frozenset(unread))
 
     def _read_out(self, view: View, lane: int, part: int) -> tuple[Row, int]:
         """The row of a part that comes out at one place, and the constant that is added to it."""

@@ -26,7 +26,7 @@ from .difference import Difference
 from .files import file_differences
 from .jobs import BEHAVIOURAL, MAPPED, STRUCTURAL, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
-from .model import Part, TilePart, found_tensors, parts
+from .model import Part, TilePart, found_tensors, parts, whole
 
 Progress = Callable[[str, int, int], None]
 """Called with the module that has been read, how many are done, and how many there are."""
@@ -197,7 +197,7 @@ def _compare(
         found[part.module] = result
         report.differences += [d for d in part.differences(where, result) if d not in report.differences]
     report.numbers[place.view] = _numbers(models, found)
-    if place.only is None and len(found) == sum(map(len, models)):
+    if place.only is None and sum(map(whole, found.values())) == sum(map(len, models)):
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
             leaves = [parameters_leaf(parameters(transformer)), *(t.leaf for t in found_tensors(model, found))]

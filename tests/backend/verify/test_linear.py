@@ -87,6 +87,28 @@ def test_a_carry_goes_with_the_sum_of_another_adder(tmp_path):
         circuit(tmp_path, MAJORITY.format(a="x[3]", c="x[2]", s="s"))
 
 
+TWICE = """wire s, k, t, l, m;
+hc1gen_fa u0 (.a(x[0]), .b(x[1]), .c(x[2]), .s(s), .co(k));
+hc1gen_fa u1 (.a(~x[0]), .b(x[2]), .c(x[1]), .s(t), .co(l));
+hc1gen_maj u2 (.a(x[0]), .b(~x[1]), .c(x[2]), .co(m));
+wire all_carries_are_read = k & l & m;
+assign y = {number};"""
+
+
+@pytest.mark.parametrize(
+    ("number", "constant", "weights"),
+    [("{k, s}", 0, [1, 1, 1]), ("{l, t}", 1, [15, 1, 1]), ("{m, t}", 1, [1, 15, 1]), ("{m, ~s}", 1, [1, 15, 1])],
+)
+def test_a_carry_goes_with_the_sum_of_any_adder_of_the_same_nets(tmp_path, number, constant, weights):
+    assert form(circuit(tmp_path, TWICE.format(number=number))) == (constant, [*weights, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("number", ["{m, s}", "{k, t}", "{l, s}"])
+def test_a_carry_and_the_complement_of_its_sum_are_no_number(tmp_path, number):
+    with pytest.raises(Unreadable, match="not counted as a sum"):
+        form(circuit(tmp_path, TWICE.format(number=number)))
+
+
 def test_loops_and_bits_without_value_are_refused(tmp_path):
     with pytest.raises(Unreadable, match="a loop of logic"):
         form(circuit(tmp_path, "wire [3:0] l = y + x[0]; assign y = l;"))
