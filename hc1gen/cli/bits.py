@@ -26,6 +26,8 @@ def tensor_bits(widths: Iterable[str], ir: ModelIR) -> dict[str, int]:
             )
         met = fnmatch.filter(names, pattern)
         if not met:
-            raise click.UsageError(f"--bits {each}: no matrix has that name; there are {names[0]}, {names[1]}, ...")
+            raise click.UsageError(
+                f"--bits {each}: no matrix has that name; hc1gen inspect lists them, {names[0]} to {names[-1]}"
+            )
         found |= dict.fromkeys(met, int(bits))
     return found

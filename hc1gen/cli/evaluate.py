@@ -23,7 +23,7 @@ from .output import Output
 from .texts import Text
 
 Logits = Callable[[np.ndarray], np.ndarray]
-VIEWS = {"float": "float", "quantized": "3-bit weights, float", "integer": "integer golden model"}
+VIEWS = {"float": "float", "quantized": "rounded weights, float", "integer": "integer golden model"}
 """Ways to run a checkpoint: as it stands; rounded to 3 bits, in float arithmetic; in the chip's integers."""
 
 

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,16 @@ def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, draft=draft, ahead=ahead, **others)
 
     return with_draft
+
+
+class Finite(click.FloatRange):
+    """A range that neither infinity nor NaN lies in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"got {value}, expected a number", param, ctx)
+        return float(number)
 
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 15.99

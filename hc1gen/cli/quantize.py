@@ -20,7 +20,7 @@ from ..quant.posttrain import METHODS, USUAL, TensorReport, posttrain
 from ..quant.sensitivity import choose, measure
 from .bits import bits_option, tensor_bits
 from .models import Checkpoint, text_tokens
-from .options import AT_LEAST_ONE, PATH, json_option
+from .options import AT_LEAST_ONE, PATH, Finite, json_option
 from .output import Output
 
 WINDOW = 256
@@ -38,7 +38,7 @@ TOKENS_PER_INPUT = 4
               help="Calibrate on this, UTF-8; repeatable [on text that the model writes].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=32768, show_default=True, help="Tokens to calibrate on.")
 @bits_option
-@click.option("--budget", type=click.FloatRange(min=1), metavar="FACTOR",
+@click.option("--budget", type=Finite(min=1), metavar="FACTOR",
               help="Give the most sensitive tensors more bits, for so many times the full adders [1].")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the text it writes.")
 @json_option
@@ -61,7 +61,7 @@ def quantize(
     if widths and budget is not None:
         raise click.UsageError("give --bits or --budget, not both")
     start = time.perf_counter()
-    check_folder(out)
+    check_folder(out, QUANTIZED)
     checkpoint, config, tokenizer = _load(model)
     bits = tensor_bits(widths, checkpoint.ir.untied())
     rows = calibration_rows(output, checkpoint, texts, tokens, seed)
@@ -90,7 +90,10 @@ def calibration_rows(
     widest = max(shape.hidden, shape.intermediate, shape.heads * shape.head_dim)
     least = TOKENS_PER_INPUT * widest
     if tokens < least:
-        raise InputError("--tokens", problem("tokens", tokens, f"{least} or more", "this model needs as many"))
+        raise InputError(
+            "--tokens",
+            f"got {tokens}, expected {least} or more, {TOKENS_PER_INPUT} for each input of the widest matrix",
+        )
     if not texts:
         count = -(-tokens // length)
         with output.progress("writing a text to calibrate on", length) as progress:

@@ -9,7 +9,7 @@ import click
 from ..train.require import require_torch
 from .bits import bits_option, tensor_bits
 from .models import numeric_config
-from .options import AT_LEAST_ONE, PATH, json_option, set_option
+from .options import AT_LEAST_ONE, PATH, Finite, json_option, set_option
 from .output import Output, Step
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ LINES = 60.0
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Folder of the trained checkpoint.")
-@click.option("--text", "texts", type=PATH, multiple=True, help="Train on this, UTF-8; repeatable [none].")
+@click.option(
+    "--text", "texts", type=PATH, multiple=True, help="Train on this, text or a .npy of token ids; repeatable [none]."
+)
 @click.option(
     "--own-samples", type=click.IntRange(min=0), default=5120, show_default=True,
     help="Sequences that the teacher writes to train on.",
@@ -37,11 +39,11 @@ LINES = 60.0
 @click.option("--teacher", type=PATH, metavar="MODEL", help="Imitate this quantised model as its chip computes.")
 @bits_option
 @click.option("--layers", type=AT_LEAST_ONE, help="Keep only so many of the model's first layers [all].")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train for [60].")
+@click.option("--minutes", type=Finite(min=0, min_open=True), help="Time to train for [60].")
 @click.option("--steps", type=AT_LEAST_ONE, help="Steps to train for, in place of --minutes.")
 @click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows a step.")
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens of a window.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True),
+@click.option("--rate", type=Finite(min=0, min_open=True),
               help=f"Of learning, at its highest [{RATE:g}; {CUT_RATE:g} with --layers].")  # fmt: skip
 @click.option(
     "--loss", type=click.Choice(["divergence", "acceptance"]), help="[divergence; acceptance where there is --teacher]"
@@ -60,13 +62,18 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
     require_torch()
     import torch
 
-    from ..train.run import run
+    from ..train.run import run, state_folder
 
     if threads is not None:
         torch.set_num_threads(threads)
     order = _order(numeric_config(settings), **wanted)
-    with _Shown(output) as shown:
-        fields = run(order, out, shown.stage, shown.step)
+    try:
+        with _Shown(output) as shown:
+            fields = run(order, out, shown.stage, shown.step)
+    except KeyboardInterrupt:
+        if (kept := state_folder(out)).is_dir():
+            output.note(f"{kept} holds the run as it last was saved; the same command goes on from there")
+        raise
     fields["out"] = str(out)
     _show(output, fields)
     output.result(fields)
@@ -144,8 +151,9 @@ class _Shown:
         self.stage("training", state.step, state.steps, detail)
         if len(state.curve) > self._validated:
             self._validated = len(state.curve)
-            figures = ", ".join(f"{name} {value:.4f}" for name, value in state.curve[-1][1].items())
-            self.output.note(f"step {state.step:,}: integer golden model, nats per token: {figures}")
+            at, found = state.curve[-1]
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+            self.output.note(f"step {at:,}: integer golden model, nats per token: {figures}")
         if not self.output.draws and state.seconds >= self._next:
             self._next = state.seconds + LINES
             self.output.note(f"step {state.step:,} of {f'{state.steps:,}' if state.steps else '?'}, {detail}")

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
+from tempfile import mkdtemp
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from hc1gen.errors import InputError, problem
 from hc1gen.frontend.model import ModelIR
@@ -17,17 +18,20 @@ QUANTIZED, TRAINED = "quantization.json", "training.json"
 """Reports: one stands in a folder that `hc1gen quantize` or `hc1gen train` has written, and says how it was made."""
 
 
-def check_folder(out: Path) -> None:
-    """Raises InputError unless `out` is free, empty, or written by `write_checkpoint` before, and can be written."""
+def check_folder(out: Path, replaced: str = "") -> None:
+    """Raises InputError unless `out` can be written and is new, empty, or holds the report `replaced`."""
     todo = "choose another folder with -o"
     if out.exists() and not out.is_dir():
         raise InputError(out, problem("output", "a file", "a folder", todo))
-    if out.is_dir() and any(out.iterdir()) and not any((out / report).is_file() for report in (QUANTIZED, TRAINED)):
-        expected = "a new one, or one of quantize or train"
-        raise InputError(out, problem("output", "a folder with other files", expected, todo))
+    if out.is_dir() and any(out.iterdir()) and not (replaced and (out / replaced).is_file()):
+        held = next((name for name in (QUANTIZED, TRAINED) if (out / name).is_file()), "other files")
+        raise InputError(out, problem("output", f"a folder with {held}", "a new one", f"remove it, or {todo}"))
     parent = next(p for p in Path(os.path.abspath(out)).parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(out, problem("output", f"{parent}, not to be written", "a folder that can be written", todo))
+    try:
+        os.rmdir(mkdtemp(dir=parent))
+    except OSError as error:
+        wanted = "a folder that can be written"
+        raise InputError(out, problem("output", f"{parent}: {error.strerror}", wanted, todo)) from error
 
 
 def write_checkpoint(
@@ -39,13 +43,14 @@ def write_checkpoint(
     config: the fields of config.json, layers and tie being those of `ir`; tokenizer: the text of tokenizer.json;
     report: the name of the report, fields: what it says. The same input gives the same bytes.
     """
-    check_folder(out)
+    check_folder(out, report)
     out = Path(os.path.abspath(out))
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}-{token_hex(4)}"
     try:
         work.mkdir()
-        save_file({name: array.copy() for name, array in ir.tensors()}, work / "model.safetensors", {"format": "pt"})
+        tensors = {name: array.copy() for name, array in ir.tensors()}
+        (work / "model.safetensors").write_bytes(save(tensors, {"format": "pt"}))
         shape = {"num_hidden_layers": ir.config.layers, "tie_word_embeddings": ir.config.tied}
         (work / "config.json").write_text(_json(config | shape | {"torch_dtype": "float32"}), encoding="utf-8")
         (work / "tokenizer.json").write_text(tokenizer, encoding="utf-8")

@@ -24,6 +24,8 @@ LAYER_TENSORS = {
     "down": "mlp.down_proj.weight",
 }
 NORMS = ("input_norm", "post_norm")
+TOO_LARGE = 1 << 16
+"""Weights from which on the squares of a residual stream may overflow float32."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,9 @@ def _array_problem(name: str, array: np.ndarray, shape: tuple[int, ...]) -> str 
         return f"{name}: got {array.dtype} {list(array.shape)}, expected float32 {list(shape)}"
     bad = ~np.isfinite(array)
     if not bad.any():
-        return None
+        largest = float(np.abs(array).max(initial=0.0))
+        return (
+            None if largest < TOO_LARGE else f"{name}: got a weight of {largest:.3g}, expected less than {TOO_LARGE:,}"
+        )
     first = [int(i) for i in np.unravel_index(int(bad.argmax()), shape)]
     return f"{name}: {int(bad.sum())} of {array.size} values are NaN or infinite, the first at {first}"

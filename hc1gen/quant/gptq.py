@@ -12,6 +12,8 @@ from .descent import Limits, descend, fit_scale, nearest, through, weighted_erro
 from .grid import BITS, Bits, bounds, fit_rows, quantize_rows
 
 BLOCK = 32
+LEAST_MEAN = 1e-30
+"""Of a diagonal. Below, float32 has no inverse of it, and the outputs do not matter: a token that is never likely."""
 CHUNK = 4096
 """Rows at a time: what is being worked on stays in the processor's cache."""
 
@@ -54,7 +56,7 @@ def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort, bits: Bits = 
 def damped(h: np.ndarray, share: float) -> np.ndarray:
     """H plus `share` of its mean diagonal, that of each row where H is [R, N, N]; never singular."""
     mean = np.einsum("...nn->...", h) / h.shape[-1]
-    added = np.where(mean > 0, share * mean, 1.0).astype(h.dtype)
+    added = np.where(mean > LEAST_MEAN, share * mean, 1.0).astype(h.dtype)
     return h + added[..., None, None] * np.eye(h.shape[-1], dtype=h.dtype)
 
 

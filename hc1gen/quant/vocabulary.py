@@ -30,4 +30,5 @@ def head_moments(head: np.ndarray, x: Iterable[np.ndarray]) -> np.ndarray:
 
 def head_error(head: np.ndarray, rounded: np.ndarray, moments: np.ndarray) -> float:
     """Root mean square of the logits' errors, relative to that of the logits; `moments` as of `head_moments`."""
-    return float(np.sqrt(weighted_error(rounded - head, moments).sum() / weighted_error(head, moments).sum()))
+    whole = float(weighted_error(head, moments).sum())
+    return float(np.sqrt(weighted_error(rounded - head, moments).sum() / whole)) if whole > 0 else 0.0

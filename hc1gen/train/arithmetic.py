@@ -161,7 +161,8 @@ def rms_norm(x: Tensor, gain: Tensor, rsqrt: Tensor, w: Widths) -> Vectors:
         total = odd.square().sum(dim=-1, keepdim=True) + half_up(w.epsilon * power_of_two(-2 * exponent))
         top = floor_log2(total)
         fraction = torch.floor((total * power_of_two(-top) - 1.0) * 2.0**w.mantissa_bits).to(torch.int32)
-        factor = rsqrt[((top & 1) << w.mantissa_bits) | fraction]
+        index = ((top & 1) << w.mantissa_bits) | fraction
+        factor = rsqrt[index.clamp(0, len(rsqrt) - 1)]  # beyond are only NaNs, which the loss then shows
         limit = 2.0 ** (w.act_bits - 1) - 1
         entering = torch.clamp(half_up(mantissas * multiplier * 2.0**-w.norm_drop), -limit, limit)
         unit = power_of_two(-(top >> 1)) * 2.0 ** (w.norm_drop - w.square_drop + 1 - w.rsqrt_bits) / steps

@@ -101,7 +101,7 @@ class Trainer:
                 self.model.set_formats(calibrate())
             loss = self._step(state.step, self._rate(state), self._damping(state))
             state.losses.append(loss)
-            self._check(state, folder)
+            self._check(state)
             state.step += 1
             since = since or time.monotonic()
             state.seconds = time.monotonic() - started
@@ -140,7 +140,8 @@ class Trainer:
         value = float(loss.detach())
         if math.isfinite(value):
             self.optimizer.step()
-        return value
+        sane = torch.stack([p.detach().sum() for p in self.model.parameters()]).isfinite().all()
+        return value if sane else math.nan
 
     def _rate(self, state: State) -> float:
         """Linear warm-up, then a cosine down to `FINAL_RATE` at the last step."""
@@ -175,15 +176,14 @@ class Trainer:
         state.best = min(state.best, state.recent)
         return state.recent <= GOOD * state.best
 
-    def _check(self, state: State, folder: Path) -> None:
+    def _check(self, state: State) -> None:
         first, last = state.losses[0], state.losses[-1]
         limit = RUNAWAY * first + MARGIN
         if math.isfinite(last) and (len(state.losses) < states.RECENT or state.recent <= limit):
             return
         raise CheckFailed(
             f"training ran away at step {state.step}: got a loss of {last:.4g}, expected at most {limit:.4g} (the "
-            f"first was {first:.4g}); remove {folder} and start anew with a lower --rate than "
-            f"{self.recipe.rate:g}"
+            f"first was {first:.4g}); start anew with a lower --rate than {self.recipe.rate:g}"
         )
 
 

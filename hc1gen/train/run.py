@@ -113,12 +113,17 @@ def load(path: Path) -> tuple[ModelIR, Tokenizer, Path]:
     return ir, Tokenizer.load(folder, ir.config), folder
 
 
+def state_folder(out: Path) -> Path:
+    """Where a run that writes `out` keeps what it needs to go on."""
+    return out.with_name(out.name + ".state")
+
+
 def run(order: Order, out: Path, progress: Progress, report: Report) -> dict[str, Any]:
     """Train, write `out`, and return what was measured. What a later run needs to go on lies in `<out>.state`."""
     order.verify()
     check_folder(out)
     begun = time.monotonic()
-    folder = out.with_name(out.name + ".state")
+    folder = state_folder(out)
     settings = order.settings()
     current = state.load(folder, settings) or State(settings)
     torch.manual_seed(order.seed)
@@ -154,6 +159,8 @@ def run(order: Order, out: Path, progress: Progress, report: Report) -> dict[str
         )  # fmt: skip
         return fields
 
+    if order.compiled:
+        progress("compiling the training step, a minute or two", 0, 0)
     try:
         trainer.run(current, folder, lambda: student.quantized(calibration).formats, validate, report)
     except CheckFailed as error:
@@ -162,7 +169,7 @@ def run(order: Order, out: Path, progress: Progress, report: Report) -> dict[str
         trainer.restore(good)
         kept = out.with_name(out.name + LAST_GOOD)
         finish(good, kept)
-        raise CheckFailed(f"{error}; {kept} is the checkpoint of step {good.step}") from error
+        raise CheckFailed(f"{error}, without {folder}; {kept} is the checkpoint of step {good.step}") from error
     fields = finish(current, out)
     state.remove(folder)
     return fields

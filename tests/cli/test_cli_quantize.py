@@ -1,13 +1,14 @@
 """hc1gen quantize: what it writes lies on the grid and is taken over exactly; what it refuses."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import SMALL, VECTORS, WITH_BOS, files, hc1gen, refused
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from hc1gen.cli.models import Checkpoint
 from hc1gen.frontend import reference
@@ -89,6 +90,20 @@ def test_methods(method, tmp_path):
     assert (max(map(abs, worse)) == 0) if method == "rtn" else (max(worse) <= 0.01 and np.mean(worse) < -0.005)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_large_weights_leave_finite_errors(method, tmp_path):
+    """Tokens that are never likely have no moments."""
+    folder = shutil.copytree(VECTORS / "gqa-old-config-f32", tmp_path / "large")
+    tensors = load_file(folder / "model.safetensors")
+    for name in tensors:
+        if not name.endswith("norm.weight"):
+            tensors[name] *= np.float32(3e4 / np.abs(tensors[name]).max())
+    save_file(tensors, folder / "model.safetensors")
+    done = hc1gen("quantize", folder, "-o", tmp_path / "out", "--tokens", 1500, "--method", method, "--json")
+    assert done.code == 0 and not done.stderr.count("Warning"), done.stderr
+    assert all(np.isfinite(tensor["error"]) for tensor in done.fields["tensors"])
+
+
 def test_an_interrupted_run_leaves_nothing(monkeypatch, tmp_path):
     def stop(*_):
         raise KeyboardInterrupt
@@ -103,7 +118,7 @@ def test_refuses(tmp_path):
     text.write_text("the quick brown fox. " * 3)
     message = refused("quantize", SMALL, "-o", out, "--text", text)
     assert message.startswith(f"{text}: calibration text: got 63 tokens, expected") and "give a longer one" in message
-    assert "--tokens: tokens: got 10, expected" in refused("quantize", SMALL, "-o", out, "--tokens", 10)
+    assert "--tokens: got 10, expected" in refused("quantize", SMALL, "-o", out, "--tokens", 10)
     text.write_text("日本語")
     assert "is not in the vocabulary" in refused("quantize", SMALL, "-o", out, "--text", text)
     assert "no such file or folder" in refused("quantize", tmp_path / "none", "-o", out)
@@ -111,6 +126,11 @@ def test_refuses(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     assert "got a folder with other files" in refused("quantize", SMALL, "-o", tmp_path / "mine")
+    assert "/proc: " in refused("quantize", SMALL, "-o", "/proc/out")
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "training.json").write_text("{}")
+    assert "got a folder with training.json" in refused("quantize", SMALL, "-o", tmp_path / "trained")
+    assert "got nan, expected a number" in refused("quantize", SMALL, "-o", out, "--budget", "nan")
     assert "output: got a file" in refused("quantize", SMALL, "-o", text)
     assert not out.exists()
 

@@ -114,6 +114,15 @@ def test_everything_that_was_spoilt_is_named(both, tmp_path):
     assert audit(rtl, tmp_path / "audit.py").returncode != 0
 
 
+def test_a_row_that_cannot_be_read_is_told_as_that(both, tmp_path):
+    """Not as weights that were never there, nor as the root of another model."""
+    rtl = shutil.copytree(both, tmp_path / "rtl")
+    change(rtl / "rtl/structural/layer0_down.v", r"\.s\((\w+)\), \.co\((\w+)\)", lambda m: f".s({m[2]}), .co({m[1]})")
+    fields = hc1gen("verify", rtl, "--model", SMALL, "--json").fields
+    assert {difference["kind"] for difference in fields["differences"]} == {"circuit", "file"}
+    assert "structural Verilog" not in fields["roots"]
+
+
 @pytest.mark.parametrize("change", [{"context": 15}, {"lanes": 5}, {"token_bits": 7}])
 def test_a_manifest_edited_by_hand_is_noticed(both, change):
     """Also where nothing but the Merkle root hangs on a field."""

@@ -126,6 +126,12 @@ def test_nan_and_infinity(tmp_path, dtype):
     ]
 
 
+def test_weights_that_would_overflow_are_named(tmp_path):
+    tensors = arrays()
+    tensors[Q0][2, 5] = -1e30
+    assert problems(write(tmp_path, tensors)) == [f"{Q0}: got a weight of 1e+30, expected less than 65,536"]
+
+
 def test_zero_rows_are_fine(tmp_path):
     tensors = arrays()
     tensors[Q0][:] = 0

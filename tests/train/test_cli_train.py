@@ -7,6 +7,7 @@ from importlib import util
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from small import MODEL, TIED
 
@@ -80,6 +81,13 @@ def test_options_that_exclude_each_other(tmp_path):
     assert "expected cpu or cuda" in message(MODEL, "-o", tmp_path / "out", "--device", "tpu", *QUICK)
 
 
+@pytest.mark.parametrize(("option", "value"), [("--rate", "nan"), ("--rate", "inf"), ("--minutes", "nan")])
+def test_numbers_that_are_none(tmp_path, option, value):
+    assert f"'{option}': got {value}, expected a number" in message(
+        MODEL, "-o", tmp_path / "out", option, value, *QUICK
+    )
+
+
 def test_without_torch(tmp_path, monkeypatch):
     find = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
@@ -113,5 +121,5 @@ def test_bits_that_make_no_sense(tmp_path):
     assert found.startswith("--bits *=7: got 7, expected TENSOR=N with N from 3 to 6")
     found = message(TIED, "-o", tmp_path / "out", "--bits", "norm=4", *QUICK)
     assert found.startswith(
-        "--bits norm=4: no matrix has that name; there are model.embed_tokens.weight, model.layers.0"
+        "--bits norm=4: no matrix has that name; hc1gen inspect lists them, model.embed_tokens.weight to lm_head.weight"
     )

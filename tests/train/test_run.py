@@ -129,6 +129,14 @@ def test_a_state_from_which_it_runs_away_is_not_kept(tmp_path, monkeypatch):
         train(tmp_path / "out", order(steps=40, rate=1e-5))
 
 
+@pytest.mark.parametrize("rate", [1.0, 30.0, 1e3])
+def test_a_hopeless_rate_is_told_as_that(tmp_path, rate):
+    """Also where it makes infinities, and where nothing was saved yet that could be kept."""
+    with pytest.raises(CheckFailed, match=rf"ran away at step \d+: .* start anew with a lower --rate than {rate:g}"):
+        train(tmp_path / "out", order(steps=60, rate=rate))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_draft_is_made_for_its_target(tmp_path):
     wanted = order(model=TIED)
     draft = beginning(wanted.ir, 1)
@@ -163,6 +171,12 @@ def test_an_output_that_is_something_else(tmp_path):
     (tmp_path / "out" / "thesis.tex").write_text("")
     with pytest.raises(InputError, match="a folder with other files"):
         train(tmp_path / "out", order())
+
+
+def test_a_trained_model_is_not_trained_over(tmp_path):
+    train(tmp_path / "out", order())
+    with pytest.raises(InputError, match=r"a folder with training\.json, expected a new one; remove it"):
+        train(tmp_path / "out", order(seed=1))
 
 
 def test_dampening_sets_in_after_a_third_and_grows(tmp_path, monkeypatch):
