@@ -23,6 +23,7 @@ from .output import Output
 from .texts import Text
 
 Logits = Callable[[np.ndarray], np.ndarray]
+USUAL_WINDOW = 255
 VIEWS = {"float": "float", "quantized": "rounded weights, float", "integer": "integer golden model"}
 """Ways to run a checkpoint: as it stands; rounded to 3 bits, in float arithmetic; in the chip's integers."""
 
@@ -72,13 +73,14 @@ class Run:
               help="How to run the models; repeatable [all].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True,
               help="Tokens of each text to use, rounded up to whole windows.")  # fmt: skip
-@click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens behind each BOS.")
+@click.option("--window", type=AT_LEAST_ONE,
+              help=f"Tokens behind each BOS [{USUAL_WINDOW}, or what the models can see].")  # fmt: skip
 @calibration_options
 @set_option
 @json_option
 def evaluate(
     models: tuple[Path, ...], texts: tuple[Path, ...], against: Path | None, views: tuple[str, ...], tokens: int,
-    window: int, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
+    window: int | None, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Compare models on texts: in float, with 3-bit weights in float, as integer golden models.
 
@@ -88,6 +90,7 @@ def evaluate(
     loaded = {path: Checkpoint.read(path) for path in dict.fromkeys([against or paths[0], *paths])}
     right = loaded[against or paths[0]]
     checkpoints = _named({path: loaded[path] for path in dict.fromkeys(paths)})
+    window = window or min(USUAL_WINDOW, *(each.ir.config.max_positions for each in loaded.values()))
     read = [Text.read(right, file, tokens, window) for file in texts]
     _check(right, checkpoints, read)
     longest = max(text.rows.shape[1] - 1 for text in read)

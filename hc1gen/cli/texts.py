@@ -47,7 +47,9 @@ class Text:
         if 1 <= self.rows.shape[1] - 1 <= shape.max_positions:
             return []
         got, expected = self.rows.shape[1] - (2 - least), f"{least} to {shape.max_positions + least - 1}"
-        return [problem("--window", got, f"{expected}, what the model can see", "choose a value in that range")]
+        return [
+            problem("--window", got, f"{expected}, what the model can see", "choose such a value, or give such rows")
+        ]
 
     def size(self, checkpoint: Checkpoint) -> int:
         """Bytes of what is to be predicted, in UTF-8."""

@@ -92,6 +92,14 @@ def test_refuses_models_that_differ_and_token_files_that_do_not_fit(text, tmp_pa
     assert "got 400, expected 2 to 257" in refused("eval", SMALL, "--text", tmp_path / "long.npy")
 
 
+def test_windows_are_no_longer_than_the_models_can_see(text, tmp_path):
+    short = shutil.copytree(SMALL, tmp_path / "short")
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 24}))
+    fields = hc1gen("eval", short, SMALL, "--text", text, "--calibration-tokens", 30, "--json").fields
+    assert fields["window"] == 24
+
+
 def test_two_folders_of_one_name(text, tmp_path):
     again = tmp_path / SMALL.name
     shutil.copytree(SMALL, again)
