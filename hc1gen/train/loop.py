@@ -14,6 +14,7 @@ from ..errors import CheckFailed
 from ..quant.config import Formats, LayerFormats
 from . import state as states
 from .data import Batches
+from .interrupt import held_back
 from .model import ChipModel
 from .objective import LOSSES
 from .state import State
@@ -90,6 +91,14 @@ class Trainer:
         else:
             self.model.set_formats(calibrate())
             state.steps = self.recipe.steps or 0
+        with held_back() as interrupted:
+            self._steps(state, folder, calibrate, validate, report, interrupted)
+        self.keep(state, folder)
+
+    def _steps(
+        self, state: State, folder: Path, calibrate: Calibrate, validate: Validate, report: Report,
+        interrupted: Callable[[], bool],
+    ) -> None:  # fmt: skip
         started = saved = time.monotonic() - state.seconds
         first, since, measuring = state.step + 1, 0.0, 0.0
         while not state.steps or state.step < state.steps:
@@ -108,10 +117,12 @@ class Trainer:
             if state.steps and state.step % max(1, state.steps // self.recipe.validations) == 0:
                 state.curve.append((state.step, validate()))
             report(state, self._left(state, first, since))
-            if state.steps and time.monotonic() - saved > SAVE_SECONDS and self._good(state):
+            due = interrupted() or time.monotonic() - saved > SAVE_SECONDS
+            if due and state.steps and self._good(state):
                 self.keep(state, folder)
                 saved = time.monotonic()
-        self.keep(state, folder)
+            if interrupted():
+                raise KeyboardInterrupt
 
     def keep(self, state: State, folder: Path) -> None:
         """Save the run as it stands."""

@@ -1,6 +1,8 @@
 """Runs of a small model: they learn, go on where they were, and stop where something is wrong."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, monkeypatch):
     assert all((whole[name] == parts[name]).all() for name in whole)
     other = train(tmp_path / "other", order(seed=1)) and weights(tmp_path / "other")
     assert any((whole[name] != other[name]).any() for name in whole)
+
+
+def test_an_interrupt_is_kept_whole(tmp_path):
+    """Ctrl-C within a step waits for its end, and what was learned by then is there the next time."""
+    train(tmp_path / "whole", order())
+
+    def report(state, left):
+        if state.step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(order(), tmp_path / "parts", lambda *_: None, report)
+    assert states.load(tmp_path / "parts.state", order().settings()).step == 5
+    train(tmp_path / "parts", order())
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all((whole[name] == parts[name]).all() for name in whole)
 
 
 def test_a_resumed_run_of_compiled_code_on_two_threads_is_the_uninterrupted_one(tmp_path, monkeypatch):
