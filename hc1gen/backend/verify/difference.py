@@ -41,9 +41,9 @@ def of_tensors(where: str, found: Tensor, expected: Tensor, read: np.ndarray | b
         return
     kind = "gain" if expected.integers.ndim == 1 else "weight"
     rows = np.broadcast_to(read, len(expected.integers))
-    different = np.argwhere(
-        (found.integers != expected.integers) & rows.reshape(-1, *[1] * (expected.integers.ndim - 1))
-    )
+    wrong = found.integers != expected.integers
+    wrong[~rows] = False
+    different = np.argwhere(wrong)
     for place in different[:MOST]:
         row, column = (None, int(place[0])) if len(place) == 1 else (int(place[0]), int(place[1]))
         at = f"column {column}" if row is None else f"row {row}, column {column}"
