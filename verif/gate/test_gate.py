@@ -73,8 +73,8 @@ def test_layer(chip):
 def test_chip(chip):
     """Every vector of every layer, the answers, every reason to end."""
     talks = plain(chip)
-    prompt = len(talks[0].prompt)
-    check_chip(chip, talks, patterns=["none", "both"], interrupts=[(1, 0), (3, 0), (prompt, 2)])
+    prompt, midway = len(talks[0].prompt), len(talks[0].answer) - 1
+    check_chip(chip, talks, patterns=["none", "both"], interrupts=[(1, 0), (3, 0), (prompt, midway)])
 
 
 def test_broken_chip_fails(chip, tmp_path):
