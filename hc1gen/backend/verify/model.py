@@ -144,7 +144,7 @@ def parts(transformer: Transformer) -> list[Part]:
 
 def whole(result: Result) -> bool:
     """Whether every number of a part was read."""
-    return not isinstance(result, str) and not (isinstance(result, Reading) and result.unread)
+    return not (isinstance(result, Reading) and result.unread)
 
 
 def found_tensors(parts: list[Part], results: Mapping[str, Result]) -> Iterator[Tensor]:
