@@ -7,24 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from .. import __version__
 from ..errors import InputError, problem
-from ..frontend.model import FINAL_NORM, layer_tensor
 from ..quant import saved
-from ..rtl import tile as tiles
-from ..rtl.behavioural import behavioural
+from ..quant.merkle import Tree
 from ..rtl.chip import Chip
-from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.gain import gain_module
-from ..rtl.plan import Order
-from ..rtl.provenance import Tree
-from ..rtl.structural import ADDERS, adders, structural
-from ..rtl.tile import Tile, View
+from ..rtl.tiles import VIEWS, File, Tile
+from ..rtl.tiles.structural import ADDERS
 from ..rtl.transformer import Transformer
 from . import flow
 from .amaranth_modules import to_verilog
@@ -48,15 +42,6 @@ STRUCTURAL = "rtl/structural"
 """Folder of the structural view of the tiles."""
 BLOCKS = "rtl/blocks"
 """Folder of the files that Amaranth writes."""
-
-
-@dataclass(frozen=True)
-class VerilogModule:
-    """A file to be: path inside the design, and its lines as they are made."""
-
-    path: str
-    name: str
-    lines: Iterable[str]
 
 
 def bake(
@@ -203,62 +188,34 @@ def _write_lines(path: Path, lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def modules(chip: Chip, progress: Progress | None = None, fabric: str = "behavioural") -> Iterator[VerilogModule]:
+def modules(chip: Chip, progress: Progress | None = None, fabric: str = "behavioural") -> Iterator[File]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
     report = progress or (lambda name, done, count: None)
     blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
-        report(module.name, done, count)
+        report(module.module, done, count)
         yield module
     numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
     for name, text in to_verilog(blocks, lambda name: report(name, numbers[name], count)).items():
-        yield VerilogModule(f"{BLOCKS}/{name}.v", name, [text])
+        yield File(f"{BLOCKS}/{name}.v", name, [text])
     for done, netlist in enumerate(netlists, count - len(netlists)):
         report(netlist.name, done, count)
-        yield VerilogModule(f"rtl/{netlist.name}.v", netlist.name, netlist.verilog())
+        yield File(f"rtl/{netlist.name}.v", netlist.name, netlist.verilog())
 
 
-def _leaves(chip: Chip, fabric: str) -> Iterator[VerilogModule]:
+def _leaves(chip: Chip, fabric: str) -> Iterator[File]:
     """Tiles, tables and memories."""
-    views = set(_views(fabric))
-    if "structural" in views:
-        yield VerilogModule(f"{STRUCTURAL}/{ADDERS}.v", ADDERS, adders())
+    views = [VIEWS[name] for name in dict.fromkeys(_views(fabric))]
+    for view in views:
+        yield from view.shared()
     for transformer in chip.transformers:
         for tile in transformer.tiles():
-            if "behavioural" in views:
-                yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, _tile(transformer, tile, behavioural))
-            if "structural" in views:
-                yield VerilogModule(f"{STRUCTURAL}/{tile.name}.v", tile.name, _tile(transformer, tile, structural))
-        yield from _tables(transformer)
+            for view in views:
+                yield from view.files(tile)
+        yield from transformer.tables()
     for name, text in chip.memories().items():
-        yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
-
-
-def _tile(transformer: Transformer, tile: Tile, view: Callable[[Tile], View]) -> Iterator[str]:
-    """Lines of a tile, made when the first is asked for."""
-    scale_bits = transformer.plan.n.config.scale_bits
-    yield from tiles.module(tile, view(tile), transformer.kinds[tile.kind].acc_bits, scale_bits)
-
-
-def _tables(transformer: Transformer) -> Iterator[VerilogModule]:
-    """Gains and embedding."""
-    model, plan = transformer.model, transformer.plan
-    c = plan.n.config
-    for name, tensor, gain in _gains(transformer):
-        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
-        yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
-    rom = plan.prefix + ROM
-    yield VerilogModule(f"rtl/tiles/{rom}.sv", rom, embedding_rom(rom, model, plan))
-
-
-def _gains(transformer: Transformer) -> Iterator[tuple[str, str, Any]]:
-    """(module, tensor, gains) of every norm."""
-    prefix = transformer.plan.prefix
-    for i, weights in enumerate(transformer.model.layers):
-        yield f"{prefix}layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
-        yield f"{prefix}layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
-    yield f"{prefix}final_gain", FINAL_NORM, transformer.model.final_gain.gain
+        yield File(f"rtl/memories/{name}.v", name, [text])
 
 
 def describe(chip: Chip) -> dict[str, Any]:
@@ -296,14 +253,14 @@ def _describe(transformer: Transformer, tree: Tree) -> dict[str, Any]:
 
 
 def _tile_entry(tile: Tile) -> dict[str, Any]:
-    def lanes_of(order: Order) -> list[int]:
+    def lanes_of(order: Iterable[int | None]) -> list[int]:
         return [-1 if i is None else i for i in order]
 
     return {
         "module": tile.name,
-        "tensors": [m.name for m in tile.matrices],
+        "tensors": list(tile.tensors),
         "rows": lanes_of(tile.rows),
-        "part_rows": tile.part_beats * tile.lanes,
+        "part_rows": tile.group_beats * tile.lanes,
         "columns": lanes_of(tile.columns),
         "weights": int(tile.weights.size),
         "zero_weights": int((tile.weights == 0).sum()),

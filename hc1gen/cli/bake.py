@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from ..backend import bake as backend
+from ..network import Plan, llama
 from ..quant.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
-from ..rtl.plan import Plan
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, table_rows
 from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
@@ -43,7 +43,7 @@ class Part:
         """Quantised and calibrated."""
         context = self.plan.n.context
         model = calibrated(output, self.checkpoint, config, context, self.calibration)
-        return Transformer(model, replace(self.plan, n=model.numerics(context)))
+        return Transformer(model, llama(replace(self.plan, n=model.numerics(context))))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
+from ..network import Attention
 from ..quant import provenance
+from ..quant.merkle import Tree
 from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
-from .layer import Blocks
 from .netlist import Netlist, Placed
-from .provenance import Tree
 from .sampler import Sampler
 from .sequencer import Sequencer
 from .temperature import Temperature
@@ -68,7 +68,7 @@ class Chip:
     @cached_property
     def trees(self) -> list[Tree]:
         """The target's Merkle tree, then the draft's."""
-        return [Tree.of(transformer) for transformer in self.transformers]
+        return [Tree.of(each.network, each.model) for each in self.transformers]
 
     @property
     def root(self) -> bytes:
@@ -76,8 +76,8 @@ class Chip:
         return provenance.root([tree.root for tree in self.trees])
 
     @cached_property
-    def blocks(self) -> Blocks:
-        """Every block outside the transformers."""
+    def blocks(self) -> dict[str, wiring.Component]:
+        """Every block outside the transformers, by module name."""
         target = self.target.plan
         kinds: dict[str, wiring.Component] = {
             "sequencer": Sequencer(target, target.n.model.eos, self.ahead),
@@ -85,22 +85,18 @@ class Chip:
             "target_random": Threefry(target.position_bits, which=1),
         }
         if self.draft is None:
-            return Blocks("", kinds | {"sampler": Sampler(target)})
+            return kinds | {"sampler": Sampler(target)}
         draft = self.draft.plan
-        return Blocks(
-            "",
-            kinds
-            | {
-                "verifier": Verifier(target),
-                "draft_random": Threefry(draft.position_bits, which=0),
-                "draft_sampler": Sampler(draft),
-                "draft_queue": DraftQueue(draft, self.ahead),
-            },
-        )
+        return kinds | {
+            "verifier": Verifier(target),
+            "draft_random": Threefry(draft.position_bits, which=0),
+            "draft_sampler": Sampler(draft),
+            "draft_queue": DraftQueue(draft, self.ahead),
+        }
 
     def components(self) -> dict[str, wiring.Component]:
         """Every block that Amaranth writes, by module name."""
-        found = self.blocks.components()
+        found = dict(self.blocks)
         for transformer in self.transformers:
             found |= transformer.blocks.components()
         return found
@@ -109,28 +105,30 @@ class Chip:
         """Name and Verilog of every kind of memory."""
         found: dict[str, str] = {}
         for transformer in self.transformers:
-            found |= attention.memories(transformer.plan) | exponentials.memories(transformer.plan)
+            for node in transformer.network.of(Attention):
+                found |= attention.memories(node)
+            found |= exponentials.memories(transformer.plan)
         return found if self.draft is None else found | draft_queue.memories(self.draft.plan, self.ahead)
 
     def netlists(self) -> Iterator[Netlist]:
         """Every module that only wires others together, leaves first."""
         for transformer in self.transformers:
-            yield from transformer.netlists()
+            yield from transformer.netlists
         yield self._top()
 
     def _top(self) -> Netlist:
         """The top module, ports as in `Sequencer`."""
-        sequencer = self.blocks.kinds["sequencer"]
+        sequencer = self.blocks["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
         members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(provenance.ROOT_BITS)}
         netlist = Netlist("chip", self._purpose(), wiring.Signature(members))
         netlist.constants[ROOT] = int.from_bytes(self.root, "big")
-        control = self.blocks.place(netlist, "sequencer", "sequencer")
+        control = netlist.place("sequencer", "sequencer", self.blocks["sequencer"])
         netlist.stream(netlist.top, control, "prompt", "prompt")
         netlist.stream(control, netlist.top, "out", "out")
         control.nets |= {name: name for name in names if name in control.widths}
-        temperature = self.blocks.place(netlist, "inverse_temperature", "inverse_temperature")
+        temperature = netlist.place("inverse_temperature", "inverse_temperature", self.blocks["inverse_temperature"])
         temperature.nets["temperature"] = netlist.net(control, "held_temperature")
         target = self._place(netlist, self.target, control, "issue")
         if self.draft is None:
@@ -148,8 +146,8 @@ class Chip:
 
     def _choose(self, netlist: Netlist, kind: str, source: Placed, control: Placed, temperature: Placed) -> Placed:
         """What chooses tokens from a transformer's logits, with the random numbers that it needs."""
-        chooser = self.blocks.place(netlist, kind, kind)
-        random = self.blocks.place(netlist, f"{source.name}_random", f"{source.name}_random")
+        chooser = netlist.place(kind, kind, self.blocks[kind])
+        random = netlist.place(f"{source.name}_random", f"{source.name}_random", self.blocks[f"{source.name}_random"])
         random.nets["seed"] = netlist.net(control, "held_seed")
         netlist.stream(source, random, "position")
         netlist.stream(source, chooser, "logits")
@@ -200,7 +198,7 @@ class Chip:
         netlist.wires |= {"proposal": token, "weight_and_total": sampler.widths["y__payload"] - token}
         sampler.nets["y__payload"] = "{weight_and_total, proposal}"
         self._decide(netlist, draft, sampler, control, "proposed", "proposal")
-        queue = self.blocks.place(netlist, "draft_queue", "draft_queue")
+        queue = netlist.place("draft_queue", "draft_queue", self.blocks["draft_queue"])
         queue.nets |= {port: netlist.net(control, port) for port in ("push", "pop", "flush")}
         queue.nets["record"] = "{weight_and_total, proposal}"
         for port, written in (("write_valid", "e_valid"), ("write_beat", "e_beat"), ("write_data", "e")):

@@ -4,8 +4,8 @@ from amaranth.hdl import Array, ClockSignal, Instance, Module, Mux, Signal, unsi
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from .memory import memory_module
-from .plan import Plan
 from .sampler import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..network import Plan
 from .embedding import tagged_token
-from .plan import Plan
 from .types import EPOCH_BITS
 
 

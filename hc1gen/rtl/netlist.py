@@ -46,9 +46,15 @@ class Netlist:
         """Add an instance of a module that is written as text, all its nets given."""
         self.instances.append(Placed(name, module, {}, nets))
 
+    def find(self, name: str) -> Placed | None:
+        """The instance `name`, or None."""
+        return next((instance for instance in self.instances if instance.name == name), None)
+
     def placed(self, name: str) -> Placed:
-        """The instance `name`."""
-        return next(instance for instance in self.instances if instance.name == name)
+        """The instance `name`; `ValueError` where there is none."""
+        if (found := self.find(name)) is None:
+            raise ValueError(f"{self.name}: no instance {name}")
+        return found
 
     def net(self, source: Placed, port: str) -> str:
         """The net that output `port` of `source` drives."""
@@ -94,7 +100,8 @@ class Netlist:
             forgotten = placed.widths.keys() - placed.nets.keys()
             if forgotten:
                 raise ValueError(f"{self.name}.{placed.name}: no net on {', '.join(sorted(forgotten))}")
-            ports = [f"        .{port}({net})" for port, net in placed.nets.items()]
+            order = ("clk", "rst", *placed.widths) if placed.widths else tuple(placed.nets)
+            ports = [f"        .{port}({placed.nets[port]})" for port in order]
             yield f"    {placed.module} {placed.name} ("
             yield ",\n".join(ports)
             yield "    );"

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
 from .draw import Draw
 from .exponentials import Exponentials
-from .plan import Plan
 from .types import lanes
 
 

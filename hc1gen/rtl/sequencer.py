@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..outcome import Outcome
 from ..quant.numerics import TEMPERATURE_BITS
 from ..reason import Reason
 from ..settings import LIMIT_BITS, SEED_BITS
 from .embedding import tagged_token
 from .issue import Issue, connect_issue
-from .plan import Plan
 from .rounds import COUNTER_BITS, Rounds
 from .types import EPOCH_BITS, tag
 

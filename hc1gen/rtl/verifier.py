@@ -4,13 +4,13 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..outcome import Outcome
 from ..quant.numerics import SLOPE_BITS
 from .accept import Accept
 from .draw import Draw
 from .exponentials import Exponentials
 from .leftover import Leftover
-from .plan import Plan
 from .sampler import drawn_token
 from .threefry import RANDOM
 from .types import lanes

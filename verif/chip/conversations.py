@@ -10,7 +10,7 @@ from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from designs import Design
 
-from hc1gen.rtl.plan import Order, Plan
+from hc1gen.network import Order, Plan
 from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
 from hc1gen.settings import GREEDY, Settings
 

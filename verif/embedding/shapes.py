@@ -3,9 +3,9 @@
 from amaranth.lib import data
 
 from hc1gen.frontend.model import ModelConfig
+from hc1gen.network import Plan
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
-from hc1gen.rtl.plan import Plan
 
 SHAPES = [(16, 64, 512), (5, 7, 37), (1, 7, 37)]
 """(lanes, hidden, vocab): whole beats of powers of two; padding in the last beat; a single lane."""

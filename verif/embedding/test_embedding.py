@@ -11,8 +11,8 @@ from cmvm.together import WAIVERS
 
 from embedding.shapes import SHAPES, beats, make_plan, word
 from hc1gen.golden.arith import Meter
+from hc1gen.network import Plan
 from hc1gen.rtl.embedding import ROM, Embedding, embedding_bits, embedding_rom, embedding_scale_bits, tagged_token
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.types import tagged
 
 TOKENS = 90

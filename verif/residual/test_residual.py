@@ -12,7 +12,7 @@ from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan, word
 
 from hc1gen.golden.arith import Meter
-from hc1gen.rtl.plan import Plan
+from hc1gen.network import Plan
 from hc1gen.rtl.residual import Residual
 from hc1gen.rtl.types import tag as tag_layout
 from hc1gen.rtl.types import tagged

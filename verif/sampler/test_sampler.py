@@ -13,9 +13,9 @@ from embedding.shapes import SHAPES, beats, make_plan, word
 from exponentials.test_exponentials import ONE_BEAT, slope_of, vectors_of, with_widths
 
 from hc1gen.golden.sampler import argmax, draw, exponentials
+from hc1gen.network import Plan
 from hc1gen.quant.numerics import RANDOM_BITS
 from hc1gen.rtl.exponentials import memories
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.sampler import Sampler, drawn_token
 
 HIGHEST = (1 << RANDOM_BITS) - 1

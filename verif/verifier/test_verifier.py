@@ -15,10 +15,10 @@ from embedding.shapes import beats, make_plan, word
 
 from hc1gen.golden import sampler
 from hc1gen.golden.chip import Distribution, verify
+from hc1gen.network import Plan
 from hc1gen.outcome import Outcome
 from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.rtl.exponentials import memories
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.sampler import drawn_token
 from hc1gen.rtl.verifier import Verifier, chosen_token
 

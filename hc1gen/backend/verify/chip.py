@@ -9,11 +9,11 @@ from typing import Any
 from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
+from ...network import Plan, llama
 from ...quant import saved
 from ...quant.config import NumericConfig
 from ...quant.quantized import quantize
 from ...rtl.chip import DRAFT, Chip
-from ...rtl.plan import Plan
 from ...rtl.transformer import Transformer
 from ..bake import DRAFT_MODEL, FORMAT, MANIFEST, MODEL, describe, is_baked
 from .difference import Difference, of_objects
@@ -61,7 +61,7 @@ def _transformer(common: Manifest, own: Manifest, ir: ModelIR, prefix: str) -> T
     model = quantize(ir, config, saved.formats(own["formats"]))
     model = replace(model, name=own["checkpoint"]["name"])  # the folder may be called otherwise today
     plan = Plan(model.numerics(common["context"]), common["lanes"], own["kv_heads_per_clock"], prefix)
-    return Transformer(model, plan)
+    return Transformer(model, llama(plan))
 
 
 def manifest_differences(rtl_dir: Path, manifest: Manifest, chip: Chip) -> Iterator[Difference]:

@@ -12,10 +12,10 @@ from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
 from ...quant import provenance
+from ...quant.merkle import parameters
 from ...quant.provenance import parameters_leaf
 from ...rtl.chip import ROOT, Chip
-from ...rtl.provenance import parameters
-from ...rtl.structural import ADDERS
+from ...rtl.tiles.structural import ADDERS
 from ..bake import STRUCTURAL as STRUCTURAL_FOLDER
 from ..synth.liberty import read as read_liberty
 from ..synth.run import MODELS, REPORT
@@ -103,7 +103,7 @@ def verify(
     report.differences += file_differences(rtl_dir, manifest)
     report.files = len(manifest["files"])
     report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest["model_root"]}
-    models = [parts(transformer) for transformer in chip.transformers]
+    models = [parts(each.network, each.model) for each in chip.transformers]
     results = _read(places, [part for model in models for part in model], workers, progress or (lambda *_: None))
     for place in places:
         _compare(report, place, chip, models, results)
@@ -200,7 +200,10 @@ def _compare(
     if place.only is None and sum(map(whole, found.values())) == sum(map(len, models)):
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
-            leaves = [parameters_leaf(parameters(transformer)), *(t.leaf for t in found_tensors(model, found))]
+            leaves = [
+                parameters_leaf(parameters(transformer.network, transformer.model)),
+                *(t.leaf for t in found_tensors(model, found)),
+            ]
             roots.append(provenance.root([leaf.digest for leaf in leaves]))
         _compare_root(report, f"{place.view} Verilog", f"{place.view} view", provenance.root(roots).hex(), chip)
     if place.only in (None, TOP):
