@@ -3,13 +3,15 @@
 import resource
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..backend import bake as backend
+from ..backend.folder.modules import FABRICS, Fabric
+from ..backend.folder.target import check_target
 from ..quant.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
 from ..rtl.plan import Plan
@@ -55,13 +57,13 @@ class Order:
     draft: Part | None
     ahead: int
     out: Path
-    fabric: str = "behavioural"
+    fabric: Fabric = "behavioural"
 
 
 def order(
     model: Path, draft: Path | None, ahead: int | None, out: Path | None, lanes: int | None, context: int | None,
     kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
-    fabric: str = "behavioural",
+    fabric: Fabric = "behavioural",
 ) -> Order:  # fmt: skip
     """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
     target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
@@ -69,7 +71,7 @@ def order(
     positions, width = min(each.context(context) for each in both), usual_lanes(lanes, *both)
     steps = 0 if proposer is None else check_draft(target, proposer, ahead, positions)
     out = out or OUT / (target.ir.name or "model")
-    backend.check_target(out)
+    check_target(out)
 
     def part(checkpoint: Checkpoint, prefix: str) -> Part:
         heads = kv_heads_per_clock
@@ -92,7 +94,7 @@ def order(
 @kv_heads_option
 @click.option(
     "--fabric",
-    type=click.Choice(backend.FABRICS),
+    type=click.Choice(FABRICS),
     default="behavioural",
     show_default=True,
     help="How the tiles are written: counts to simulate, adders to synthesise.",
@@ -102,7 +104,7 @@ def order(
 @json_option
 def bake(
     model: Path, out: Path | None, draft: Path | None, ahead: int | None, lanes: int | None, context: int | None,
-    kv_heads_per_clock: int | None, fabric: str, calibration: Path | None, calibration_tokens: int,
+    kv_heads_per_clock: int | None, fabric: Fabric, calibration: Path | None, calibration_tokens: int,
     settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
@@ -131,15 +133,13 @@ def run(output: Output, order: Order) -> dict[str, Any]:
     draft = None if order.draft is None else order.draft.transformer(output, order.config)
     chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
     with output.progress("writing Verilog", total=1) as progress:
-        manifest = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress, order.fabric)
-    verilog = [order.out / path for path in manifest["files"] if path.endswith((".v", ".sv"))]
+        baked = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress, order.fabric)
+    verilog, models = baked.verilog, [asdict(model.checkpoint) for model in baked.manifest.models]
     fields = {
         "out": str(order.out),
-        "checkpoint": manifest["checkpoint"],
+        "checkpoint": models[0],
         **costs(chip.target),
-        "draft": None
-        if draft is None
-        else {"checkpoint": manifest["draft"]["checkpoint"], "ahead": order.ahead, **costs(draft)},
+        "draft": None if draft is None else {"checkpoint": models[1], "ahead": order.ahead, **costs(draft)},
         "files": len(verilog),
         "lines": sum(path.read_bytes().count(b"\n") for path in verilog),
         "bytes": sum(path.stat().st_size for path in verilog),

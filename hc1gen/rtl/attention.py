@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .attention_control import AttentionControl
 from .attention_head import Head
 from .attention_normaliser import Normaliser, normaliser_clocks
-from .memory import memory_module
+from .memory import Memory
 from .plan import Plan
 from .types import lanes
 
@@ -15,16 +15,16 @@ KV_CACHE = "kv_cache"
 SCORE_BUFFER = "score_buffer"
 
 
-def memories(plan: Plan) -> dict[str, str]:
-    """Name and Verilog of the modules that `Attention` instantiates."""
+def memories(plan: Plan) -> list[Memory]:
+    """The memories that `Attention` instantiates."""
     c, model = plan.n.config, plan.n.model
     word = plan.kv_heads_per_clock * model.head_dim * c.kv_bits
     scores = plan.kv_heads_per_clock * plan.group * plan.n.score_bits
-    cache, buffer = plan.prefix + KV_CACHE, plan.prefix + SCORE_BUFFER
-    return {
-        cache: memory_module(cache, plan.n.context * plan.kv_words * 2, word, "Keys and values of a layer"),
-        buffer: memory_module(buffer, plan.n.context, scores, "Scores of a token, one word per position"),
-    }
+    words = plan.n.context * plan.kv_words * 2
+    return [
+        Memory(plan.prefix + KV_CACHE, words, word, "Keys and values of a layer"),
+        Memory(plan.prefix + SCORE_BUFFER, plan.n.context, scores, "Scores of a token, one word per position"),
+    ]
 
 
 def latency(plan: Plan, position: int) -> int:

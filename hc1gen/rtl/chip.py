@@ -13,6 +13,7 @@ from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
 from .layer import Blocks
+from .memory import Memory
 from .netlist import Netlist, Placed
 from .provenance import Tree
 from .sampler import Sampler
@@ -105,12 +106,11 @@ class Chip:
             found |= transformer.blocks.components()
         return found
 
-    def memories(self) -> dict[str, str]:
-        """Name and Verilog of every kind of memory."""
-        found: dict[str, str] = {}
-        for transformer in self.transformers:
-            found |= attention.memories(transformer.plan) | exponentials.memories(transformer.plan)
-        return found if self.draft is None else found | draft_queue.memories(self.draft.plan, self.ahead)
+    def memories(self) -> list[Memory]:
+        """Every kind of memory."""
+        plans = [transformer.plan for transformer in self.transformers]
+        found = [memory for plan in plans for memory in (*attention.memories(plan), *exponentials.memories(plan))]
+        return found if self.draft is None else found + draft_queue.memories(self.draft.plan, self.ahead)
 
     def netlists(self) -> Iterator[Netlist]:
         """Every module that only wires others together, leaves first."""
