@@ -1,6 +1,5 @@
 """A small chip on an FPGA: through yosys and nextpnr to the bitstream of a ULX3S board, with an ECP5 of 85k LUTs."""
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from clocks import token_clocks
 
 from hc1gen.backend.bake import bake
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.fpga.build import Target, build
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
@@ -52,13 +52,14 @@ def baked(out: Path) -> Path:
 
 def describe(rtl_dir: Path) -> Fields:
     """What the chip is, and the clocks of a token."""
-    manifest, model = json.loads((rtl_dir / "manifest.json").read_text()), saved.load(rtl_dir / "model.safetensors")
-    plan = Plan(model.numerics(manifest["context"]), manifest["lanes"], manifest["kv_heads_per_clock"])
+    chip = ChipFolder.read(rtl_dir)
+    manifest = chip.manifest
+    plan = Plan(saved.load(chip.model).numerics(manifest.context), manifest.lanes, manifest.kv_heads_per_clock)
     return {
-        "model": manifest["checkpoint"]["name"],
-        "weights": sum(tile["weights"] for tile in manifest["tiles"]),
-        "context": manifest["context"],
-        "lanes": manifest["lanes"],
+        "model": manifest.checkpoint.name,
+        "weights": sum(tile.weights for tile in manifest.tiles),
+        "context": manifest.context,
+        "lanes": manifest.lanes,
         "token_clocks": token_clocks(plan, min(POSITION, plan.n.context - 1)),
     }
 

@@ -1,6 +1,5 @@
 """What speculation buys: clocks per token with and without it, what bounds it, and what its circuits cost."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from clocks import Speculation
 
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
-from hc1gen.backend.bake import MANIFEST
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
@@ -119,10 +118,10 @@ def plans_of(baked: Baked) -> tuple[Chip, tuple[Plan, Plan]]:
     """The chip and the plans of its target and its draft, as the manifest has them."""
     if baked.draft is None:
         raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    manifest = json.loads((baked.folder / MANIFEST).read_text())
-    target = Plan(baked.model.numerics(baked.context), manifest["lanes"], manifest["kv_heads_per_clock"])
-    heads = manifest["draft"]["kv_heads_per_clock"]
-    draft = Plan(baked.draft.numerics(baked.context), manifest["lanes"], heads, DRAFT)
+    manifest = ChipFolder.read(baked.folder).manifest
+    assert manifest.draft is not None
+    target = Plan(baked.model.numerics(baked.context), manifest.lanes, manifest.kv_heads_per_clock)
+    draft = Plan(baked.draft.numerics(baked.context), manifest.lanes, manifest.draft.kv_heads_per_clock, DRAFT)
     chip = Chip(Transformer(baked.model, llama(target)), Transformer(baked.draft, llama(draft)), baked.ahead)
     return chip, (target, draft)
 

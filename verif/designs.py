@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from bench.runner import SIM_BUILD, lock
 
 import hc1gen
-from hc1gen.backend import simulator
-from hc1gen.backend.bake import DRAFT_MODEL, MANIFEST, MODEL, bake, is_baked
+from hc1gen.backend.bake import bake
+from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.folder.manifest import Manifest
+from hc1gen.backend.folder.target import is_baked
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.frontend.model import HEAD, ModelIR
 from hc1gen.golden.calibrate import calibrate
@@ -76,22 +77,26 @@ class Design:
     folder: Path
 
     @cached_property
-    def model(self) -> QuantizedModel:
-        return saved.load(self.folder / MODEL)
+    def baked(self) -> ChipFolder:
+        return ChipFolder.read(self.folder)
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
-        return json.loads((self.folder / MANIFEST).read_text())
+    def model(self) -> QuantizedModel:
+        return saved.load(self.baked.model)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.baked.manifest
 
     @property
     def ahead(self) -> int:
         """Tokens that the draft may run ahead; 0 without a draft."""
-        return self.manifest["draft"]["ahead"] if self.manifest["draft"] else 0
+        return self.manifest.draft.ahead if self.manifest.draft else 0
 
     @cached_property
     def plan(self) -> Plan:
         m = self.manifest
-        return Plan(self.model.numerics(m["context"]), m["lanes"], m["kv_heads_per_clock"])
+        return Plan(self.model.numerics(m.context), m.lanes, m.kv_heads_per_clock)
 
     @cached_property
     def golden(self) -> GoldenModel:
@@ -101,13 +106,14 @@ class Design:
     @cached_property
     def chip(self) -> GoldenChip:
         """Target and draft."""
-        draft = GoldenModel(saved.load(self.folder / DRAFT_MODEL), self.plan.n.context) if self.ahead else None
+        file = self.baked.draft_model
+        draft = None if file is None else GoldenModel(saved.load(file), self.plan.n.context)
         return GoldenChip(self.golden, draft, self.ahead)
 
     @property
     def sources(self) -> list[Path]:
         """All Verilog, Verilator's control file first."""
-        return simulator.read_design(self.folder).sources
+        return [self.baked.waivers, *self.baked.simulation_sources]
 
     def layer_sources(self, index: int) -> list[Path]:
         """What module `layer<index>` needs."""

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ..errors import CheckFailed, ToolMissing
 from . import check
-from .simulator import read_design
-from .verilator_config import CONFIG
+from .folder.chip_folder import ChipFolder
 
 WORKER = """
 import sys
@@ -32,7 +31,7 @@ def elaborate(rtl_dir: Path) -> dict[str, int]:
         raise ToolMissing("pyosys: not installed; pip install 'hc1gen[dev]'")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "stat.json"
-        commands = [_read(path) for path in read_design(rtl_dir).sources if path.name != CONFIG]
+        commands = [_read(path) for path in ChipFolder.read(rtl_dir).simulation_sources]
         commands += [
             "hierarchy -check -top chip",
             "proc -noopt",

@@ -1,7 +1,6 @@
 """A baked chip as a program: built by Verilator from the chip's own Verilog, spoken to through a pipe."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from hc1gen.backend import tools
-from hc1gen.backend.verilator_config import CONFIG
+from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.folder.layout import MANIFEST, SIMULATORS
 from hc1gen.errors import CheckFailed, InputError, problem
 from hc1gen.outcome import Outcome
 from hc1gen.quant.numerics import TEMPERATURE_BITS
@@ -67,14 +67,14 @@ class Design(NamedTuple):
 
 
 def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = None) -> Path:
-    """The simulator of the chip in `rtl_dir`: found under `rtl_dir/sim` if this very Verilog was built before.
+    """The simulator of the chip in `rtl_dir`: found in its folder of simulators if this very Verilog was built before.
 
     `progress` gets every line the tools print. The executable appears when it is complete or not at all.
     """
     executable = executable_of(rtl_dir)
     if executable.exists():
         return executable
-    verilator, design, out = tools.simulation_tools(), read_design(rtl_dir), executable.parent
+    verilator, design, out = tools.simulation_tools(), _design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
     try:
@@ -88,9 +88,9 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
 
 def executable_of(rtl_dir: Path) -> Path:
     """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
-    design = read_design(rtl_dir)
+    design = _design(rtl_dir)
     digest = _digest([tools.simulation_tools().version, *_defines(design)], [MAIN, *design.sources])
-    return rtl_dir / "sim" / f"chip-{digest}"
+    return rtl_dir / SIMULATORS / f"chip-{digest}"
 
 
 class ChipSimulator:
@@ -190,26 +190,15 @@ class ChipSimulator:
         raise CheckFailed(f"chip simulation: {said or 'the simulator ended without a word'}")
 
 
-def read_design(rtl_dir: Path) -> Design:
-    """The chip in `rtl_dir`; InputError where something is missing."""
-    for name in ("manifest.json", "filelist.f"):
-        if not (rtl_dir / name).is_file():
-            raise InputError(rtl_dir, problem("not a baked chip", f"no {name}", "one", "run hc1gen bake first"))
-    manifest = json.loads((rtl_dir / "manifest.json").read_text())
-    token_bits = manifest.get("token_bits")
-    if not isinstance(token_bits, int) or not 1 <= token_bits <= MOST_TOKEN_BITS:
-        expected = f"1 to {MOST_TOKEN_BITS}"
-        raise InputError(rtl_dir / "manifest.json", problem("token_bits", token_bits, expected, "bake the chip again"))
-    if "draft" not in manifest:
-        raise InputError(rtl_dir / "manifest.json", problem("draft", "nothing", "one or null", "bake the chip again"))
-    names = [line.strip() for line in (rtl_dir / "filelist.f").read_text().splitlines()]
-    sources = [rtl_dir / name for name in names if name and not name.startswith(("#", "//"))]
-    absent = [problem("file", "nothing", path.name, "bake the chip again") for path in sources if not path.is_file()]
-    if absent:
-        raise InputError(rtl_dir / "filelist.f", absent)
-    waivers = [rtl_dir / CONFIG] if (rtl_dir / CONFIG).is_file() else []
-    draft = manifest["draft"] is not None
-    return Design(token_bits, [path.resolve() for path in (*waivers, *sources)], draft)
+def _design(rtl_dir: Path) -> Design:
+    """The chip in `rtl_dir`; `InputError` where it is none, or its tokens have too many bits for the simulator."""
+    folder = ChipFolder.read(rtl_dir)
+    token_bits = folder.manifest.token_bits
+    if token_bits > MOST_TOKEN_BITS:
+        said = problem("token_bits", token_bits, f"1 to {MOST_TOKEN_BITS}", "bake the chip again")
+        raise InputError(rtl_dir / MANIFEST, said)
+    sources = [path.resolve() for path in (folder.waivers, *folder.simulation_sources)]
+    return Design(token_bits, sources, folder.manifest.draft is not None)
 
 
 def _defines(design: Design) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..backend.bake import is_baked
+from ..backend.folder.target import is_baked
 from ..frontend.tokenizer import Tokenizer
 from ..golden.chip import GoldenChip
 from ..golden.model import GoldenModel

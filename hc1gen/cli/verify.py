@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..backend.bake import MANIFEST
+from ..backend.folder.layout import MANIFEST
 from ..backend.verify.verify import Report, find
 from ..backend.verify.verify import verify as compare
 from ..errors import CheckFailed

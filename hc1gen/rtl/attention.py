@@ -8,7 +8,7 @@ from .. import network
 from .attention_control import AttentionControl
 from .attention_head import Head
 from .attention_normaliser import Normaliser, normaliser_clocks
-from .memory import memory_module
+from .memory import Memory
 from .types import lanes
 from .wiring import Wiring, wire
 
@@ -16,15 +16,15 @@ KV_CACHE = "kv_cache"
 SCORE_BUFFER = "score_buffer"
 
 
-def memories(node: network.Attention) -> dict[str, str]:
-    """Name and Verilog of the modules that `Attention` instantiates."""
+def memories(node: network.Attention) -> list[Memory]:
+    """The memories that `Attention` instantiates."""
     word = node.kv_heads_per_clock * node.head_dim * node.n.config.kv_bits
     scores = node.kv_heads_per_clock * node.group * node.n.score_bits
-    cache, buffer = node.prefix + KV_CACHE, node.prefix + SCORE_BUFFER
-    return {
-        cache: memory_module(cache, node.n.context * node.kv_words * 2, word, "Keys and values of a layer"),
-        buffer: memory_module(buffer, node.n.context, scores, "Scores of a token, one word per position"),
-    }
+    words = node.n.context * node.kv_words * 2
+    return [
+        Memory(node.prefix + KV_CACHE, words, word, "Keys and values of a layer"),
+        Memory(node.prefix + SCORE_BUFFER, node.n.context, scores, "Scores of a token, one word per position"),
+    ]
 
 
 def latency(node: network.Attention, position: int) -> int:

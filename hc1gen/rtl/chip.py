@@ -14,6 +14,7 @@ from ..quant.merkle import Tree
 from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
+from .memory import Memory
 from .netlist import Netlist, Placed
 from .sampler import Sampler
 from .sequencer import Sequencer
@@ -101,14 +102,16 @@ class Chip:
             found |= transformer.blocks.components()
         return found
 
-    def memories(self) -> dict[str, str]:
-        """Name and Verilog of every kind of memory."""
-        found: dict[str, str] = {}
+    def memories(self) -> list[Memory]:
+        """Every kind of memory, once."""
+        found: dict[Memory, None] = {}
         for transformer in self.transformers:
             for node in transformer.network.of(Attention):
-                found |= attention.memories(node)
-            found |= exponentials.memories(transformer.plan)
-        return found if self.draft is None else found | draft_queue.memories(self.draft.plan, self.ahead)
+                found |= dict.fromkeys(attention.memories(node))
+            found |= dict.fromkeys(exponentials.memories(transformer.plan))
+        if self.draft is not None:
+            found |= dict.fromkeys(draft_queue.memories(self.draft.plan, self.ahead))
+        return list(found)
 
     def netlists(self) -> Iterator[Netlist]:
         """Every module that only wires others together, leaves first."""

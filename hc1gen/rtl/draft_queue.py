@@ -5,17 +5,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
-from .memory import memory_module
+from .memory import Memory
 from .sampler import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"
 
 
-def memories(plan: Plan, ahead: int) -> dict[str, str]:
-    """Name and Verilog of the module that `DraftQueue` instantiates."""
+def memories(plan: Plan, ahead: int) -> list[Memory]:
+    """The memory that `DraftQueue` instantiates."""
     depth, width = ahead * (len(plan.vocabulary) // plan.lanes), plan.lanes * plan.n.config.sample_bits
     holds = "Exponentials of the draft, a vector for each token that it is ahead"
-    return {DRAFT_EXPONENTIALS: memory_module(DRAFT_EXPONENTIALS, depth, width, holds)}
+    return [Memory(DRAFT_EXPONENTIALS, depth, width, holds)]
 
 
 class DraftQueue(wiring.Component):

@@ -8,17 +8,17 @@ from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
 from ..quant.numerics import SLOPE_BITS, bits_for
-from .memory import memory_module
+from .memory import Memory
 from .types import Lookup, counter, lanes, round_shift
 
 LOGIT_BUFFER = "logit_buffer"
 
 
-def memories(plan: Plan) -> dict[str, str]:
-    """Name and Verilog of the module that `Exponentials` instantiates."""
+def memories(plan: Plan) -> list[Memory]:
+    """The memory that `Exponentials` instantiates."""
     name = plan.prefix + LOGIT_BUFFER
     depth, width = len(plan.vocabulary) // plan.lanes, plan.lanes * plan.n.config.logit_bits
-    return {name: memory_module(name, depth, width, "Logits of a token")}
+    return [Memory(name, depth, width, "Logits of a token")]
 
 
 class Candidate(NamedTuple):

@@ -34,9 +34,11 @@ class Transformer:
         """The choices behind the network."""
         return self.network.plan
 
-    def tables(self) -> Iterable[File]:
-        """The files of all constant tables that are no tiles, in the order of the data."""
-        return (file for node in self.network.nodes for file in tables(node, self.model, self.plan))
+    def tables(self) -> Iterable[tuple[str, File]]:
+        """The tensor and the file of every constant table that is no tile, in the order of the data."""
+        for node in self.network.nodes:
+            for file in tables(node, self.model, self.plan):
+                yield node.tensors[0], file
 
     def tiles(self) -> Iterable[Tile]:
         """The tile of every linear node, in the order of the data, made one at a time."""

@@ -107,7 +107,7 @@ def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
         "ahead": design.ahead,
         "beats": len(plan.residual) // plan.lanes,
         "vectors": vectors(design, talks),
-        "model_root": int(design.manifest["model_root"], 16),
+        "model_root": int(design.manifest.model_root, 16),
     }
 
 

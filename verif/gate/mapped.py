@@ -12,7 +12,6 @@ from hc1gen.backend.synth import jobs, library
 from hc1gen.backend.synth.models import cell_models
 from hc1gen.backend.synth.run import GENERIC, synthesise
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.backend.verilator_config import CONFIG
 
 HERE = Path(__file__).parent
 PDK = HERE.parents[2] / "shared" / "pdk"
@@ -36,7 +35,7 @@ class Mapped(Design):
         """Netlists, cells, and memories, which stay what they are; Verilator's control files first."""
         plan = jobs.read(self.folder)
         names = [job.name for job in plan.jobs] + [path.stem for path in plan.netlists]
-        return [self.folder / CONFIG, *self.common, *(memory.source for memory in plan.memories),
+        return [self.baked.waivers, *self.common, *(memory.source for memory in plan.memories),
                 *(self.netlists / f"{name}.v" for name in names)]  # fmt: skip
 
 

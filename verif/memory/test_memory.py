@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from bench.runner import simulate
 
-from hc1gen.rtl.memory import memory_module
+from hc1gen.rtl.memory import Memory
 
 
 @pytest.mark.parametrize(("depth", "width"), [(1, 5), (6, 70)])
 def test_memory(tmp_path: Path, depth: int, width: int):
     source = tmp_path / "words.v"
-    source.write_text(memory_module("words", depth, width, "Test"))
+    source.write_text(Memory("words", depth, width, "Test").verilog())
     simulate("memory", [source], "words", "memory.words", case={"depth": depth, "width": width, "clocks": 600})

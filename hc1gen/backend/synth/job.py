@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
+from ..folder.layout import SYNTHESES
 from . import script
 from .adders import map_adders
 from .figures import Figures, measure
@@ -18,7 +19,7 @@ from .netlist import Netlist
 from .timing import delay
 from .yosys import Yosys
 
-OUT, STORE = "synth", "jobs"
+OUT, STORE = SYNTHESES, "jobs"
 """Of a baked folder: what synthesis writes, and in it what it keeps for the next time."""
 NETLIST, FIGURES = "netlist.v", "figures.json"
 

@@ -15,16 +15,18 @@ from ...quant import provenance
 from ...quant.merkle import parameters
 from ...quant.provenance import parameters_leaf
 from ...rtl.chip import ROOT, Chip
-from ...rtl.tiles.structural import ADDERS
-from ..bake import STRUCTURAL as STRUCTURAL_FOLDER
+from ..folder.chip_folder import ChipFolder, containing
+from ..folder.layout import MANIFEST
+from ..folder.manifest import Manifest
+from ..folder.modules import SharedModule, View, views_of
 from ..synth.liberty import read as read_liberty
 from ..synth.run import MODELS, REPORT
 from ..synth.yosys import require
-from .chip import Manifest, expected_chip, manifest_differences, other_model, read_manifest
+from .chip import expected_chip, expected_manifest, manifest_differences, other_model
 from .circuit import Circuit
 from .difference import Difference
 from .files import file_differences
-from .jobs import BEHAVIOURAL, MAPPED, STRUCTURAL, ConstantJob, Job, Result, Source, run
+from .jobs import MAPPED, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
@@ -50,10 +52,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module."""
+    """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module.
+
+    paths: module → where in a baked folder a bake puts it; shared: files that all tiles of the view instantiate.
+    """
 
     view: str
     folder: Path
+    paths: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
     cells: Mapping[str, Circuit] = field(default_factory=dict)
     only: str | None = None
 
@@ -62,22 +69,17 @@ class Place:
         name = TOP if part is None else part.module
         if self.view == MAPPED:
             return Source(name, self.folder / f"{name}.v", MAPPED, cells=self.cells)
-        if part is None:
-            return Source(name, self.folder / "rtl" / f"{name}.v", self.view)
-        if self.view == STRUCTURAL and isinstance(part, TilePart):
-            adders = self.folder / STRUCTURAL_FOLDER / f"{ADDERS}.v"
-            return Source(name, self.folder / STRUCTURAL_FOLDER / f"{name}.v", STRUCTURAL, (adders,))
-        return Source(name, self.folder / "rtl" / "tiles" / f"{name}.sv", self.view)
+        shared = tuple(self.folder / path for path in self.shared) if isinstance(part, TilePart) else ()
+        return Source(name, self.folder / self.paths[name], self.view, shared)
 
 
 def find(path: Path) -> tuple[Path, Path | None]:
     """(baked folder, mapped netlist or None): `path` is either; a netlist lies somewhere inside the baked folder."""
     if not path.exists():
         raise InputError(path, "no such file or folder")
-    folders = [path, *path.resolve().parents]
-    baked = next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
+    baked = containing(path)
     if baked is None:
-        raise InputError(path, "neither a baked folder nor inside of one: there is no manifest.json")
+        raise InputError(path, f"neither a baked folder nor inside of one: there is no {MANIFEST}")
     return baked, None if baked is path else path
 
 
@@ -92,17 +94,19 @@ def verify(
     """
     require()
     rtl_dir, netlist = find(path)
-    manifest = read_manifest(rtl_dir)
+    folder = ChipFolder.read(rtl_dir, whole=False)
+    manifest = folder.manifest
     _check_draft(manifest, draft)
     report = Report(list(other_model(manifest, target, draft)))
     if report.differences:
         return report
     chip = expected_chip(manifest, target, draft)
-    places = _places(rtl_dir, manifest, netlist, liberty)
-    report.differences += manifest_differences(rtl_dir, manifest, chip)
-    report.differences += file_differences(rtl_dir, manifest)
-    report.files = len(manifest["files"])
-    report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest["model_root"]}
+    expected = expected_manifest(manifest, chip)
+    places = _places(rtl_dir, expected, netlist, liberty)
+    report.differences += manifest_differences(folder, expected, chip)
+    report.differences += file_differences(folder)
+    report.files = len(manifest.files)
+    report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest.model_root}
     models = [parts(each.network, each.model) for each in chip.transformers]
     results = _read(places, [part for model in models for part in model], workers, progress or (lambda *_: None))
     for place in places:
@@ -111,23 +115,27 @@ def verify(
 
 
 def _check_draft(manifest: Manifest, draft: ModelIR | None) -> None:
-    if manifest.get("draft") and draft is None:
+    if manifest.draft is not None and draft is None:
         raise InputError("--draft", "the chip has a draft; name the checkpoint that it was made of")
-    if draft is not None and not manifest.get("draft"):
+    if draft is not None and manifest.draft is None:
         raise InputError("--draft", "the chip has no draft; leave the option out")
 
 
-def _places(rtl_dir: Path, manifest: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
-    """The views that there are; of a baked folder those of its tiles."""
+def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
+    """The views that there are; of a baked folder those of its tiles, every file where it is expected."""
     if netlist is not None:
         only = netlist.stem if netlist.is_file() else None
         folder = netlist.parent if only else netlist
-        return [Place(MAPPED, folder, _cells(folder, liberty), only)]
+        return [Place(MAPPED, folder, cells=_cells(folder, liberty), only=only)]
     if liberty:
         raise InputError("--liberty", problem("library", "one", "none", "it is for a mapped netlist"))
-    tile = manifest["tiles"][0]["module"]
-    names = {BEHAVIOURAL: f"rtl/tiles/{tile}.sv", STRUCTURAL: f"{STRUCTURAL_FOLDER}/{tile}.v"}
-    return [Place(view, rtl_dir) for view, name in names.items() if name in manifest["files"]]
+    views: list[View] = list(dict.fromkeys(views_of(expected.fabric)))
+    places = []
+    for view in views:
+        modules = [module for module in expected.modules if module.is_in(view)]
+        shared = tuple(module.path for module in modules if isinstance(module, SharedModule))
+        places.append(Place(view, rtl_dir, {module.name: module.path for module in modules}, shared))
+    return places
 
 
 def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
