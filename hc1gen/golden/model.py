@@ -93,17 +93,9 @@ class Session:
         cos_sin: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:  # fmt: skip
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        vector, in_frac = self._normed(x, w.input_norm)
-
-        def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
-            y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, n, g.meter, f"{name}.{index}")
-            return y.reshape(len(x), -1, n.model.head_dim)
-
-        q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
+        q, key, value = self._projected(index, w, x)
         q = rotate(q, *cos_sin, c.query_bits, n, g.meter, f"query_rotated.{index}")
-        key = heads(w.k, c.kv_bits, n.key_fracs(index), "key")
         key = rotate(key, *cos_sin, c.kv_bits, n, g.meter, f"key_rotated.{index}")
-        value = heads(w.v, c.kv_bits, n.formats.layers[index].value_frac, "value")
         value = round_shift(value, c.qkv_bits - c.kv_bits)
         value = g.meter.saturate(f"value_rounded.{index}", value, c.kv_bits)
         end = int(positions[-1]) + 1
@@ -113,6 +105,21 @@ class Session:
         vector = block_float(mixed, c.act_bits)
         y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"o.{index}")
         return g.meter.saturate("residual", x + y, n.residual_bits)
+
+    def _projected(self, index: int, w: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Queries, keys and values [T, heads, head_dim] of `qkv_bits`, before rotary embedding: each has as many
+        fraction bits more than it will keep as it will lose there."""
+        c, n = self.golden.model.config, self.golden.n
+        vector, in_frac = self._normed(x, w.input_norm)
+
+        def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
+            out_frac, meter = frac + c.qkv_bits - bits, self.golden.meter
+            y = linear(matrix, vector, in_frac, out_frac, c.qkv_bits, n, meter, f"{name}.{index}")
+            return y.reshape(len(x), -1, n.model.head_dim)
+
+        q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
+        key = heads(w.k, c.kv_bits, n.key_fracs(index), "key")
+        return q, key, heads(w.v, c.kv_bits, n.formats.layers[index].value_frac, "value")
 
     def _mlp(self, index: int, w: Layer, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
