@@ -4,23 +4,19 @@ from collections.abc import Iterator
 
 import numpy as np
 from amaranth.hdl import Array, Instance, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..fabric.digits import BASE_BITS, LARGEST, digits
 from ..frontend.model import EMBEDDING
 from ..quant.grid import row_bits, row_bounds
 from ..quant.quantized import QuantizedModel
+from .payloads import tag, tagged, tagged_token
 from .plan import Plan
-from .types import Pipeline, counter, lanes, saturate, tag, tagged
+from .types import Pipeline, counter, lanes, saturate
 
 ROM = "embedding_rom"
 """Module name, after the prefix, under which `Embedding` instantiates its ROM."""
-
-
-def tagged_token(plan: Plan) -> data.StructLayout:
-    """A token id and its tag."""
-    return data.StructLayout({"token": plan.token_bits, "tag": tag(plan.position_bits)})
 
 
 def embedding_scale_bits(model: QuantizedModel) -> int:
@@ -82,7 +78,7 @@ class Embedding(wiring.Component):
         self.scale_bits = scale_bits
         super().__init__(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "y": Out(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
             }
         )

@@ -9,8 +9,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .netlist import Netlist, Placed
+from .payloads import tagged
 from .plan import Plan
-from .types import tagged
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ def _attention(netlist: Netlist, plan: Plan, blocks: Blocks, residual: Placed, r
     rope = blocks.place(netlist, "rope", "rope")
     attention = blocks.place(netlist, "attention", "attention")
     quantize = blocks.place(netlist, "out_quantize", "quantize_context")
-    netlist.wires |= {"position": plan.position_bits, "unused_tag": residual.widths["tag"] - plan.position_bits}
-    residual.nets["tag"] = "{unused_tag, position}"  # the position is the tag's lowest field
+    netlist.split(residual, "tag", {"position": "position"}, rest="unused_tag")
     rope.nets["position"] = attention.nets["position"] = "position"
     netlist.stream(requant, rope, "y0")
     netlist.stream(rope, attention)

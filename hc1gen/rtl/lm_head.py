@@ -4,8 +4,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .payloads import EPOCH_BITS, tag, tagged
 from .plan import Plan
-from .types import EPOCH_BITS, counter, lanes, tag, tagged
+from .types import counter, lanes
 
 
 class HeadGate(wiring.Component):

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .payloads import tag, tagged
 from .plan import Plan
 from .twice import Twice
-from .types import counter, lanes, saturate, tag, tagged
+from .types import counter, lanes, saturate
 
 
 class Residual(wiring.Component):

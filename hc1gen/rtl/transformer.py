@@ -12,11 +12,12 @@ from ..quant.quantized import Matrix, QuantizedModel
 from .attention import Attention
 from .blockfloat import BlockFloat
 from .cmvm import Cmvm
-from .embedding import Embedding, embedding_bits, embedding_scale_bits, tagged_token
+from .embedding import Embedding, embedding_bits, embedding_scale_bits
 from .layer import Blocks, layer, matrix, norm, twice
 from .lm_head import HeadGate
 from .netlist import Netlist
 from .norm import RmsNorm
+from .payloads import EPOCH_BITS, described, tag, tagged, tagged_token
 from .plan import Order, Plan
 from .requant import Requant, Source
 from .residual import Residual
@@ -24,7 +25,7 @@ from .rope import Rope
 from .swiglu import SwiGlu
 from .tile import Tile
 from .twice import Twice
-from .types import EPOCH_BITS, lanes, tag
+from .types import lanes
 
 NORMED = ("qkv", "gate_up", "head")
 """Kinds of tiles behind a norm, whose vectors have a factor."""
@@ -138,7 +139,7 @@ class Transformer:
         plan = self.plan
         return wiring.Signature(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "epoch": In(EPOCH_BITS),
                 "logits": Out(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
                 "position": Out(stream.Signature(plan.position_bits)),
@@ -221,13 +222,12 @@ class Transformer:
 
 def _purpose(plan: Plan) -> str:
     """What someone who opens the module wants to know first."""
-    model, position = plan.n.model, f"position[{plan.position_bits - 1}:0]"
+    model, beat = plan.n.model, tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     lines = [
         "a language model: tokens in, logits out.",
         f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
         f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
         f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
-        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
-        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
+        f"Between layers, payload = {described(beat)}",
     ]
     return "\n".join(lines)
