@@ -1,7 +1,7 @@
 """The words that tell of tokens, each defined once, as a layout.
 
-Hardware, testbenches and programs all take them from here. The first field of a layout is in the low bits. `word` packs
-integers, `concatenated` signals; a layout's `from_bits` unpacks: `prompt_token(9).from_bits(0x203).last` is 1.
+Hardware, testbenches and programs all take them from here. The first field of a layout is in the low bits. `to_bits`
+packs integers, `concatenated` signals; a layout's `from_bits` unpacks: `prompt_token(9).from_bits(0x203).last` is 1.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ def _of_draft(token_bits: int, draft: bool) -> dict[str, Any]:
     return {"outcome": Shape.cast(Outcome), "proposal": token_bits} if draft else {}
 
 
-def word(layout: data.Layout, value: Mapping[str, Any]) -> int:
+def to_bits(layout: data.Layout, value: Mapping[str, Any]) -> int:
     """The bits of a word with these fields, the others 0; `ValueError` for what does not fit its field."""
     packed = layout.const(value)
     if not _holds(packed, value):

@@ -6,14 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bench.case import noise
 from bench.check import check_streams, convert
 from cmvm.together import WAIVERS
 
-from embedding.shapes import SHAPES, beats, make_plan, word
+from embedding.shapes import SHAPES, beats, make_plan
 from hc1gen.golden.arith import Meter
-from hc1gen.rtl.embedding import ROM, Embedding, embedding_bits, embedding_rom, embedding_scale_bits, tagged_token
+from hc1gen.rtl.embedding import ROM, Embedding, embedding_bits, embedding_rom, embedding_scale_bits
+from hc1gen.rtl.payloads import tag as tag_layout
+from hc1gen.rtl.payloads import tagged, tagged_token, to_bits
 from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.types import tagged
 
 TOKENS = 90
 """Tokens in a test: enough for every row of the small vocabulary."""
@@ -43,22 +45,21 @@ def rom_file(model: SimpleNamespace, plan: Plan, folder: Path) -> Path:
 
 def tokens_and_beats(plan: Plan, model: SimpleNamespace) -> tuple[list[int], list[int]]:
     """Words into and out of the block: every token of a small vocabulary, and ids beyond it."""
-    token_layout = tagged_token(plan)
+    token_layout = tagged_token(plan.token_bits, plan.position_bits)
     beat_layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     rng = random.Random(0)
     vocab = plan.n.model.vocab
     tokens = [0, vocab - 1, (1 << plan.token_bits) - 1, *rng.sample(range(vocab), min(vocab, TOKENS)), vocab // 2, 0]
     sent, received = [], []
     for token in tokens:
-        tag = {"position": rng.getrandbits(plan.position_bits), "sequence": rng.getrandbits(1)}
-        tag |= {"epoch": rng.getrandbits(4), "predict": rng.getrandbits(1)}
-        sent.append(word(token_layout, {"token": token, "tag": tag}))
+        tag = noise(tag_layout(plan.position_bits), rng)
+        sent.append(to_bits(token_layout, {"token": token, "tag": tag}))
         row = np.zeros(plan.n.model.hidden, np.int64)
         if token < vocab:
             row = model.embedding[token] * model.embedding_scale[token]
             row = Meter().saturate("residual", row, plan.n.residual_bits)
         lanes = beats(row, plan.residual, plan.lanes)
-        received += [word(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
+        received += [to_bits(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
     return sent, received
 
 

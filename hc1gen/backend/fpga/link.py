@@ -13,7 +13,7 @@ from amaranth.lib import data
 
 from ...errors import InputError, problem
 from ...quant.numerics import TEMPERATURE_BITS
-from ...rtl.payloads import output_token, prompt_token, word
+from ...rtl.payloads import output_token, prompt_token, to_bits
 from ...rtl.sequencer import CLOCKS_BITS
 from ...settings import LIMIT_BITS, SEED_BITS, Settings
 
@@ -55,8 +55,8 @@ class Link:
     def prompt(self, tokens: Sequence[int], settings: Settings) -> bytes:
         """What the host sends. `ValueError` for no token, or for a token or a setting that does not fit its bits."""
         *first, last = tokens
-        words = [*(word(TOKEN, {"token": token}) for token in first), word(TOKEN, {"token": last, "last": 1})]
-        header = word(SETTINGS, vars(settings)).to_bytes(HEADER_BYTES, "little")
+        words = [*(to_bits(TOKEN, {"token": token}) for token in first), to_bits(TOKEN, {"token": last, "last": 1})]
+        header = to_bits(SETTINGS, vars(settings)).to_bytes(HEADER_BYTES, "little")
         return header + b"".join(each.to_bytes(TOKEN_BYTES, "little") for each in words)
 
     def answer(self, received: bytes) -> list[tuple[int, int]]:
