@@ -11,11 +11,12 @@ from ..errors import InputError, problem
 from ..network import Attention
 from ..quant import provenance
 from ..quant.merkle import Tree
-from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
+from ..quant.numerics import TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
 from .memory import Memory
 from .netlist import Netlist, Placed
+from .payloads import described, output_token, prompt_token
 from .sampler import Sampler
 from .sequencer import Sequencer
 from .temperature import Temperature
@@ -162,12 +163,10 @@ class Chip:
 
     def _sampler(self, netlist: Netlist, kind: str, source: Placed, word: str, control: Placed,
                  temperature: Placed) -> Placed:  # fmt: skip
-        """A sampler: it takes one of the two random words, "test" (low) or "draw"."""
+        """A sampler: it takes one of the two random words, "test" or "draw"."""
         sampler = self._choose(netlist, kind, source, control, temperature)
         used, unused = f"{source.name}_{word}", f"unused_{source.name}_word"
-        netlist.wires |= {used: RANDOM_BITS, unused: RANDOM_BITS}
-        words = (used, unused) if word == "draw" else (unused, used)
-        netlist.placed(f"{source.name}_random").nets["y__payload"] = f"{{{words[0]}, {words[1]}}}"
+        netlist.split(netlist.placed(f"{source.name}_random"), "y__payload", {word: used}, rest=unused)
         sampler.nets["random__payload"] = used
         return sampler
 
@@ -178,7 +177,7 @@ class Chip:
         valid, ready = netlist.net(chooser, "y__valid"), netlist.net(control, f"{port}__ready")
         chooser.nets["y__ready"] = ready
         control.nets[f"{port}__valid"] = valid
-        control.nets[f"{port}__payload"] = f"{{{netlist.net(source, 'tag')}, {choice}}}"
+        netlist.join(control, f"{port}__payload", {"tag": netlist.net(source, "tag")}, rest=choice)
         source.nets["done"] = f"{valid} & {ready}"
 
     def _plain(self, netlist: Netlist, target: Placed, control: Placed, temperature: Placed) -> None:
@@ -186,9 +185,7 @@ class Chip:
         sampler = self._sampler(netlist, "sampler", target, "draw", control, temperature)
         for port in ("e", "e_valid", "e_beat"):
             netlist.open(sampler, port)
-        token = self.target.plan.token_bits
-        netlist.wires |= {"token": token, "unused_weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{unused_weight_and_total, token}"
+        netlist.split(sampler, "y__payload", {"token": "token"}, rest="unused_weight_and_total")
         self._decide(netlist, target, sampler, control, "sampled", "token")
 
     def _speculation(
@@ -197,13 +194,11 @@ class Chip:
         """The draft with its sampler, the queue of what it proposes, and the verifier, which samples for the target."""
         draft = self._place(netlist, proposer, control, "draft_issue")
         sampler = self._sampler(netlist, "draft_sampler", draft, "test", control, temperature)
-        token = proposer.plan.token_bits
-        netlist.wires |= {"proposal": token, "weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{weight_and_total, proposal}"
+        netlist.split(sampler, "y__payload", {"token": "proposal"}, rest="weight_and_total")
         self._decide(netlist, draft, sampler, control, "proposed", "proposal")
         queue = netlist.place("draft_queue", "draft_queue", self.blocks["draft_queue"])
         queue.nets |= {port: netlist.net(control, port) for port in ("push", "pop", "flush")}
-        queue.nets["record"] = "{weight_and_total, proposal}"
+        queue.nets["record"] = sampler.nets["y__payload"]
         for port, written in (("write_valid", "e_valid"), ("write_beat", "e_beat"), ("write_data", "e")):
             queue.nets[port] = netlist.net(sampler, written)
         netlist.open(queue, "level")
@@ -219,12 +214,14 @@ class Chip:
 
     def _purpose(self) -> str:
         """What someone who opens the top module wants to know first."""
-        token = f"token[{self.target.plan.token_bits - 1}:0]"
-        lines = ["prompt tokens in, generated tokens out.", f"prompt__payload = {{last, {token}}}"]
-        if self.draft is None:
-            lines.append(f"out__payload = {{reason[1:0], last, {token}}}")
-        else:
-            lines.append(f"out__payload = {{proposal, outcome[1:0], reason[1:0], last, {token}}}")
+        token_bits = self.target.plan.token_bits
+        out = output_token(token_bits, draft=self.draft is not None)
+        lines = [
+            "prompt tokens in, generated tokens out.",
+            f"prompt__payload = {described(prompt_token(token_bits))}",
+            f"out__payload = {described(out, plain=('proposal',))}",
+        ]
+        if self.draft is not None:
             lines.append(
                 "outcome 0 the target's own, 1 the draft's proposal, accepted, 2 in place of a rejected proposal"
             )

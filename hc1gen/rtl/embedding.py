@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from amaranth.hdl import Array, Instance, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
@@ -12,17 +12,10 @@ from ..fabric.digits import BASE_BITS, LARGEST, digits
 from ..network import Order, Plan
 from ..quant.grid import row_bits, row_bounds
 from ..quant.quantized import QuantizedModel, Table
+from .payloads import tag, tagged, tagged_token
 from .tiles import File
-from .types import Pipeline, counter, lanes, saturate, tag, tagged
+from .types import Pipeline, counter, lanes, saturate
 from .wiring import Wiring, tables, wire
-
-ROM = "embedding_rom"
-"""Module name, after the prefix, under which `Embedding` instantiates its ROM."""
-
-
-def tagged_token(plan: Plan) -> data.StructLayout:
-    """A token id and its tag."""
-    return data.StructLayout({"token": plan.token_bits, "tag": tag(plan.position_bits)})
 
 
 def embedding_scale_bits(table: Table) -> int:
@@ -75,16 +68,16 @@ class Embedding(wiring.Component):
     """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
 
     x: tagged tokens; taken together with the last beat of its row. y: tagged beats; 1 beat per clock, the first 2
-    clocks after the token is offered. The ROM's text `embedding_rom` writes.
+    clocks after the token is offered. `rom` is the module that `embedding_rom` writes.
     """
 
-    def __init__(self, plan: Plan, weight_bits: int, scale_bits: int):
-        self.plan = plan
+    def __init__(self, plan: Plan, rom: str, weight_bits: int, scale_bits: int):
+        self.plan, self.rom = plan, rom
         self.weight_bits = weight_bits
         self.scale_bits = scale_bits
         super().__init__(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "y": Out(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
             }
         )
@@ -95,8 +88,8 @@ class Embedding(wiring.Component):
         tag_of = tag(plan.position_bits)
         row, scale, mirrored = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits), Signal()
         m.submodules.rom = Instance(
-            plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
-        )
+            self.rom, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
+        )  # fmt: skip
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
@@ -142,7 +135,7 @@ def _(node: network.Embedding, stage: Wiring) -> None:
     """The first block: it takes the model's tokens."""
     plan, table = stage.network.plan, stage.model.table(node.tensor)
     bits = embedding_bits(table), embedding_scale_bits(table)
-    stage.take(stage.place(node.name, "embedding", bits, lambda: Embedding(plan, *bits)))
+    stage.take(stage.place(node.name, "embedding", bits, lambda: Embedding(plan, node.module, *bits)))
 
 
 @tables.register

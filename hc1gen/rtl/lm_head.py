@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from .. import network
 from ..network import Plan
-from .types import EPOCH_BITS, counter, lanes, tag, tagged
+from .payloads import EPOCH_BITS, tag, tagged
+from .types import counter, lanes
 from .wiring import Wiring, wire
 
 

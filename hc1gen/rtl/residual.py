@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from .. import network
 from ..network import Plan
+from .payloads import tag, tagged
 from .twice import Twice
-from .types import counter, lanes, saturate, tag, tagged
+from .types import counter, lanes, saturate
 from .wiring import Wiring, wire
 
 
@@ -92,11 +93,7 @@ def _(node: network.Branch, stage: Wiring) -> None:
     if node is branches[0]:
         stage.sublayer = stage.netlist.net(residual, "mlp")
         stage.position = "position"
-        stage.netlist.wires |= {
-            "position": plan.position_bits,
-            "unused_tag": residual.widths["tag"] - plan.position_bits,
-        }
-        residual.nets["tag"] = "{unused_tag, position}"  # the position is the tag's lowest field
+        stage.netlist.split(residual, "tag", {"position": stage.position}, rest="unused_tag")
         stage.take(residual, source="inner")
     else:
         stage.at = residual, "inner"

@@ -10,10 +10,10 @@ from amaranth.lib.wiring import In, Out
 from ..network import Linear, Network, Plan, Stage
 from ..quant.quantized import QuantizedModel
 from . import attention, blockfloat, embedding, gain, linear, lm_head, norm, residual, rope, swiglu, twice
-from .embedding import tagged_token
 from .netlist import Netlist, Placed
+from .payloads import EPOCH_BITS, described, tag, tagged, tagged_token
 from .tiles import File, Tile
-from .types import EPOCH_BITS, lanes, tag, tagged
+from .types import lanes
 from .wiring import Blocks, Kind, Wiring, tables, wire
 
 BLOCK_FILES = (attention, blockfloat, embedding, gain, linear, lm_head, norm, residual, rope, swiglu, twice)
@@ -101,7 +101,7 @@ class Transformer:
         plan = self.plan
         return wiring.Signature(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "epoch": In(EPOCH_BITS),
                 "logits": Out(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
                 "position": Out(stream.Signature(plan.position_bits)),
@@ -113,13 +113,12 @@ class Transformer:
 
 def _purpose(plan: Plan) -> str:
     """What someone who opens the module wants to know first."""
-    model, position = plan.n.model, f"position[{plan.position_bits - 1}:0]"
+    model, beat = plan.n.model, tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     lines = [
         "a language model: tokens in, logits out.",
         f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
         f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
         f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
-        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
-        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
+        f"Between layers, payload = {described(beat)}",
     ]
     return "\n".join(lines)

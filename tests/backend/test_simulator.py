@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build
+from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build, executable_of
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.outcome import Outcome
 from hc1gen.reason import Reason
@@ -237,6 +237,19 @@ def test_build_is_reused_until_the_verilog_changes(tmp_path, executable):
     changed = build(bake(tmp_path, PLAIN.replace("+ 1;", "+ 2;", 1)), jobs=2, progress=lines.append)
     assert lines
     assert changed.name != executable.name
+
+
+def test_build_depends_on_the_words_at_the_ports(tmp_path):
+    """The same Verilog, another manifest: the program would take the words apart in other places."""
+    rtl_dir, names = bake(tmp_path), set()
+    for manifest in (
+        {"token_bits": 8, "draft": None},
+        {"token_bits": 7, "draft": None},
+        {"token_bits": 8, "draft": {}},
+    ):
+        (rtl_dir / "manifest.json").write_text(json.dumps(manifest))
+        names.add(executable_of(rtl_dir))
+    assert len(names) == 3
 
 
 def test_failed_build_leaves_nothing(tmp_path):
