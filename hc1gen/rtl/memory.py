@@ -1,8 +1,11 @@
 """Memories of the chip: KV caches and score buffers, as text modules that a flow can replace by SRAM macros."""
 
+READ_LATENCY = 1
+"""Clocks from `read_en` to the word on `read_data`, where it stands until the next read."""
+
 
 def memory_module(name: str, depth: int, width: int, holds: str) -> str:
-    """Verilog of a memory of `depth` words of `width` bits: one write port, one read port, read latency 1 clock.
+    """Verilog of a memory of `depth` words of `width` bits: one write port, one read port.
 
     A word read in the clock in which it is written has its old content. Contents are undefined after power-up.
     """

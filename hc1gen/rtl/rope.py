@@ -11,9 +11,14 @@ from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturat
 class Rope(wiring.Component):
     """`golden.rope.rotate` of keys and queries, rounding and saturation of values; beats as plan.keys, values, queries.
 
-    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock
-    (head_dim + 3 clocks, in the shadow of the norm); `x` waits for them. Latency 2 clocks, one beat per clock.
+    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock,
+    in the shadow of the norm; `x` waits for them.
     """
+
+    latency = 2
+    """Clocks from a beat of `x` to the same beat of `y`."""
+    pace = 1
+    """Clocks from one beat to the next."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -26,13 +31,18 @@ class Rope(wiring.Component):
             }
         )
 
+    @property
+    def angle_latency(self) -> int:
+        """Clocks from the first clock of a new `position` until `x` is taken."""
+        return Angles(self.plan).latency
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.angles = angles = Angles(self.plan)
         m.d.comb += angles.position.eq(self.position)
         gated = stream.Signature(self.x.payload.shape()).flip().create()
         m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]
-        pipe = Pipeline(m, gated, self.y, 2)
+        pipe = Pipeline(m, gated, self.y, self.latency)
         step = Signal()
         m.d.comb += step.eq(pipe.go & gated.valid)
         per_beat = self.plan.pair_lanes
@@ -87,6 +97,12 @@ class Angles(wiring.Component):
         half = plan.n.model.head_dim // 2
         self._shifted = [Signal(shape, name=f"angle{i}", reset_less=True) for i in range(2 * half)]
         self.cos, self.sin = self._shifted[::2], self._shifted[1::2]
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the first clock of a new position to `known`: one for each cosine and each sine, and one each to
+        hold the position, to find the first phase and to keep the last sine."""
+        return self.plan.n.model.head_dim + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ...rtl.memory import READ_LATENCY
+
 SIZE = re.compile(r"^// (\d+) words of (\d+) bits", re.MULTILINE)
 
 
@@ -25,7 +27,7 @@ class Memory:
         return cls(name, int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.words} words of {self.bits} bits, one write port, one read port, latency 1"
+        return f"{self.name}: {self.words} words of {self.bits} bits, one write port, one read port, latency {READ_LATENCY}"
 
 
 @dataclass(frozen=True)
