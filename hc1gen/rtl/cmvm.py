@@ -71,14 +71,14 @@ class Cmvm(wiring.Component):
         )
 
     @property
-    def plane_clocks(self) -> int:
+    def plane_span(self) -> int:
         """Clocks from the first plane of a vector to the last one for the last part; other parts are read between."""
         planes = (self.act_bits - 1) * self.pace
         part = planes + self.latency + (self.part_beats - 1) * self.pace + self.recovery
         return (self.parts - 1) * part + planes
 
     @property
-    def read_clocks(self) -> int:
+    def duration(self) -> int:
         """Clocks from the last plane for the last part to that part's last beat, read for the first time."""
         return self.latency + (self.last_beats - 1) * self.pace
 
@@ -88,7 +88,7 @@ class Cmvm(wiring.Component):
         the accumulators, with several from the planes, which come again."""
         if self.parts == 1:
             return self.beats * self.pace
-        return self.recovery + self.plane_clocks + self.read_clocks
+        return self.recovery + self.plane_span + self.duration
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -22,6 +22,7 @@ class Rope(wiring.Component):
 
     def __init__(self, plan: Plan):
         self.plan = plan
+        self.angles = Angles(plan)
         c = plan.n.config
         super().__init__(
             {
@@ -34,11 +35,11 @@ class Rope(wiring.Component):
     @property
     def angle_latency(self) -> int:
         """Clocks from the first clock of a new `position` until `x` is taken."""
-        return Angles(self.plan).latency
+        return self.angles.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.angles = angles = Angles(self.plan)
+        m.submodules.angles = angles = self.angles
         m.d.comb += angles.position.eq(self.position)
         gated = stream.Signature(self.x.payload.shape()).flip().create()
         m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]

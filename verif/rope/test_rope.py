@@ -6,6 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 
 from hc1gen.frontend.model import ModelConfig
@@ -91,7 +92,21 @@ def run(plan: Plan, positions: list[int], meter: Meter) -> Run:
         for before, after, order in zip(vectors, results, orders, strict=True):
             sent += [w | position << lanes_bits for w in words(before, order, plan, c.qkv_bits)]
             received += words(after, order, plan, max(c.query_bits, c.kv_bits))
-    return Run(PositionInWord(plan), {"x": sent}, {"y": received})
+    design = PositionInWord(plan)
+    return Run(design, {"x": sent}, {"y": received}, timing(design.block, positions, len(sent)))
+
+
+def timing(block: Rope, positions: list[int], words: int) -> list[Span]:
+    """The first word of a token is offered, and its position is there, in the clock after the last one was taken."""
+    count = words // len(positions)
+    spans = between(block.latency, "x", range(words), "y", range(words))
+    for token, position in enumerate(positions):
+        start = token * count
+        spans += paced(block.pace, "y", range(start, start + count))
+        if token:
+            wait = block.angle_latency if position != positions[token - 1] else 0
+            spans += between(1 + wait, "x", [start - 1], "x", [start])
+    return spans
 
 
 EVERY = [*range(16), 15, 15, 0, 0, 7, 3, 15, 1]

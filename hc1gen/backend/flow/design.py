@@ -27,7 +27,8 @@ class Memory:
         return cls(name, int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.words} words of {self.bits} bits, one write port, one read port, latency {READ_LATENCY}"
+        ports = f"one write port, one read port, latency {READ_LATENCY}"
+        return f"{self.name}: {self.words} words of {self.bits} bits, {ports}"
 
 
 @dataclass(frozen=True)
