@@ -80,7 +80,8 @@ def _fail(kind: str, lines: list[str], code: int, as_json: bool) -> int:
 def _prepare_process() -> None:
     """Unprintable characters never end a command; SIGTERM ends it like an exception, so that nothing stays behind.
 
-    Amaranth is not to complain about blocks that an interrupted bake has left unused.
+    Amaranth is not to complain about blocks that an interrupted bake has left unused, or that were only asked how long
+    they take.
     """
     warnings.simplefilter("ignore", UnusedElaboratable)
     for stream in (sys.stdout, sys.stderr):

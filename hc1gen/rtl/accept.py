@@ -12,7 +12,7 @@ class Accept(wiring.Component):
     """`golden.accept.accept`: `random / 2**random_bits < p / q`, strictly, where p = e_p / z_p and q = e_q / z_q.
 
     start: a pulse; the numbers stand from it until `done`. `e_q > 0`, as no other token is proposed.
-    done: a pulse, `clocks` clocks after `start`. accepted: stands from `done` until the next start.
+    done: a pulse, `latency` clocks after `start`. accepted: stands from `done` until the next start.
 
     No divider: `random * e_q * z_p < (e_p * z_q) << random_bits`. The right side is an integer above its
     `random_bits` zeros, so the low bits of the left side cannot matter.
@@ -23,7 +23,6 @@ class Accept(wiring.Component):
         self._p = Multiplier(e_bits, q_sum_bits)
         self._q = Multiplier(e_bits, p_sum_bits)
         self._scaled = Multiplier(random_bits, e_bits + p_sum_bits)
-        self.clocks = self._q.clocks + self._scaled.clocks
         super().__init__(
             {
                 "start": In(1),
@@ -36,6 +35,11 @@ class Accept(wiring.Component):
                 "accepted": Out(1),
             }
         )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from `start` to `done`."""
+        return self._q.latency + self._scaled.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .. import network
 from .attention_control import AttentionControl
 from .attention_head import Head
-from .attention_normaliser import Normaliser, normaliser_clocks
+from .attention_normaliser import Normaliser
 from .memory import Memory
 from .types import lanes
 from .wiring import Wiring, wire
@@ -27,12 +27,6 @@ def memories(node: network.Attention) -> list[Memory]:
     ]
 
 
-def latency(node: network.Attention, position: int) -> int:
-    """Clocks from a token's last beat of x to the last beat of y, coming for the first time, where nothing stalls."""
-    passes = 2 * (position + 1) + AttentionControl.PASS_CLOCKS
-    return node.kv_words * (passes + normaliser_clocks(node)) + Normaliser.LATENCY
-
-
 class Attention(wiring.Component):
     """`golden.attention.attend` for one token at a time, over the positions 0..position in the KV cache.
 
@@ -40,14 +34,17 @@ class Attention(wiring.Component):
     `node.keys`, `node.values`, `node.queries` order, each element in the low bits of its lane. y: contexts in
     `node.contexts` order, padding lanes 0; where `node.kv_words` is 1, all of them twice. The token's K and V are
     written at `position`; positions above it are not read, so going back to an earlier position needs nothing but its
-    number.
-
-    `latency` tells the clocks from the last beat of x to the last of y; x is not ready before y is empty.
-    A reset leaves the memories as they are.
+    number. A reset leaves the memories as they are.
     """
+
+    pace = AttentionControl.pace
+    """Clocks from one beat of x to the next."""
+    recovery = AttentionControl.recovery
+    """Clocks from a token's last beat of y until a beat of the next token is taken."""
 
     def __init__(self, node: network.Attention):
         self.node = node
+        self.control, self.normaliser = AttentionControl(node), Normaliser(node)
         c = node.n.config
         super().__init__(
             {
@@ -57,10 +54,19 @@ class Attention(wiring.Component):
             }
         )
 
+    def latency(self, position: int) -> int:
+        """Clocks from the token's last beat of x to its first beat of y."""
+        return self.control.latency(position) + self.normaliser.latency(0)
+
+    def duration(self, position: int) -> int:
+        """Clocks from the token's last beat of x to its last beat of y, all words coming for the first time."""
+        last = self.normaliser.beats - 1
+        others = (self.node.kv_words - 1) * (self.control.latency(position) + self.normaliser.taken(last))
+        return others + self.control.latency(position) + self.normaliser.latency(last)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.control = control = AttentionControl(self.node)
-        m.submodules.normaliser = normaliser = Normaliser(self.node)
+        m.submodules.control, m.submodules.normaliser = control, normaliser = self.control, self.normaliser
         m.d.comb += [
             control.position.eq(self.position),
             control.x_valid.eq(self.x.valid),

@@ -5,7 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
-from .attention_head import STEPS
+from .attention_head import STEPS, Head
+from .memory import READ_LATENCY
 
 
 def beats_for(count: int, lanes: int) -> int:
@@ -19,11 +20,17 @@ class AttentionControl(wiring.Component):
     beat, word: of what is loaded; `word` is also the word that is worked on, `last_word` that it is the token's last.
     kv_shift, kv_write, query_write: what becomes of the beat of x transferred in this clock. kv_write, kv_read,
     score_read (and `steps.score`, the score buffer's write) go with the addresses of the same clock.
-
-    A word takes 2 * (position + 1) + PASS_CLOCKS clocks from its first read to the first clock of `active`.
     """
 
-    PASS_CLOCKS = 5
+    pace = 1
+    """Clocks from one beat of x to the next, and from one position to the next."""
+    read_latency = 1
+    """Clocks from the token's last beat of x to the first read of its first word, and from `done` to that of the next
+    word."""
+    turn = 1
+    """Clocks from the last score, which is written, to the first one that is read back."""
+    recovery = 1
+    """Clocks from the clock in which `empty` is high, behind the last word, until a beat of x is taken."""
 
     def __init__(self, node: network.Attention):
         self.node = node
@@ -54,6 +61,15 @@ class AttentionControl(wiring.Component):
                 "empty": In(1),
             }
         )
+
+    def latency(self, position: int) -> int:
+        """Clocks from the token's last beat of x, or from `done`, to the first clock of `active`.
+
+        Both passes read a position a clock. In each there are `position` clocks from the first read to the last.
+        """
+        scores = position * self.pace + READ_LATENCY + Head.score_latency
+        sums = position * self.pace + READ_LATENCY + Head.sum_latency
+        return self.read_latency + scores + self.turn + sums
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

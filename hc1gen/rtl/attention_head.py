@@ -39,11 +39,20 @@ def tree_sum(terms: list[Value]) -> Value:
 class Head(wiring.Component):
     """`head_dim` multipliers, one position per clock, moved by `steps`.
 
-    query: stands during pass 1. word: the head's part of the KV word, in the clock after its read.
+    query: stands during pass 1. word: the head's part of the KV word, in step `product` or `mix`.
     score: combinational, in step `score`. stored: a score read back, in step `distance`.
     total: Z. sums: of probability times value; both stand from the clock after the last `mix` to the next `product`.
     Registers have no reset. In pass 1 the accumulators hold the products.
     """
+
+    score_latency = 1
+    """Clocks from a key on `word` to its `score`."""
+    weight_latency = 2
+    """Clocks from `stored` to the clock in which its value is weighed, on `word`."""
+    sum_latency = 3
+    """Clocks from `stored` to `total` and `sums` with this position in them."""
+    pace = 1
+    """Clocks from one position to the next, in both passes."""
 
     def __init__(self, n: Numerics):
         self.n = n

@@ -19,14 +19,6 @@ def word_beats(node: network.Attention) -> int:
     return -(-node.kv_heads_per_clock * node.group * node.head_dim // node.lanes)
 
 
-def normaliser_clocks(node: network.Attention) -> int:
-    """Clocks from the first of `active` to the last beat of y's first coming, where y does not stall."""
-    clock = 0
-    for beat in range(word_beats(node)):
-        clock = max(clock + 1, heads_needed(node, beat) + 2)
-    return clock
-
-
 class Normaliser(wiring.Component):
     """One word of the KV cache at a time: the contexts of its heads, in `node.contexts` order.
 
@@ -35,11 +27,17 @@ class Normaliser(wiring.Component):
     done: in this clock the word's last beat is taken over; the sums may change after it.
     empty: no beat is left inside, or the last one leaves in this clock.
 
-    One reciprocal unit serves a head per clock (head h is known 2 + h clocks after `active` rises), one multiplier per
-    lane a beat per clock, LATENCY clocks behind; a beat waits for its heads.
+    One reciprocal unit serves a head per clock, one multiplier per lane a beat per clock; a beat waits for its heads.
     """
 
-    LATENCY = 2
+    head_latency = 2
+    """Clocks from the first clock of `active` until the first head is known."""
+    head_pace = 1
+    """Clocks from one head that is known to the next."""
+    beat_latency = 2
+    """Clocks from the taking over of a beat to the beat of y."""
+    pace = 1
+    """Clocks from one beat to the next, where it does not wait for its heads."""
 
     def __init__(self, node: network.Attention):
         self.node, self.n = node, node.n
@@ -61,6 +59,16 @@ class Normaliser(wiring.Component):
             }
         )
 
+    def taken(self, beat: int) -> int:
+        """Clocks from the first clock of `active` to the taking over of this beat of the word's first coming."""
+        heads = heads_needed(self.node, beat)
+        known = self.head_latency + (heads - 1) * self.head_pace
+        return known if beat == 0 else max(known, self.taken(beat - 1) + self.pace)
+
+    def latency(self, beat: int) -> int:
+        """Clocks from the first clock of `active` to this beat of y, of the word's first coming."""
+        return self.taken(beat) + self.beat_latency
+
     @property
     def excess(self) -> range:
         """Place of Z's leading one above the lowest possible: the largest probability, all ones, is part of Z."""
@@ -70,7 +78,7 @@ class Normaliser(wiring.Component):
         m = Module()
         known, reciprocals, excesses = self._reciprocals(m)
         source = stream.Signature(0).create()
-        pipeline = Pipeline(m, source, self.y, depth=self.LATENCY)
+        pipeline = Pipeline(m, source, self.y, depth=self.beat_latency)
         needed = Array(heads_needed(self.node, b) for b in range(self.beats))
         last = self._beat == self.beats - 1
         _, last_time = counter(m, 2 if self.node.kv_words == 1 else 1, self._take & last, "time_index")

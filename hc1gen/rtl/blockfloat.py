@@ -20,11 +20,17 @@ from .wiring import Wiring, wire
 class Cut(wiring.Component):
     """`golden.blockfloat.block_float` of vectors of `beats` beats, each element with `lift` zeros appended.
 
-    x: a vector, then the same vector again. Its second coming is taken from 2 clocks after the end of its first.
-    y: mantissas of `bits` bits, in the clock in which x comes for the second time. shift: the exponent, from then until
+    x: a vector, then the same vector again. y: mantissas of `bits` bits. shift: the exponent, from then until
     the next vector has come for the first time. enable: where it is low nothing is taken. With `weighted`, beat: the
     number of the beat on x; heavy: which of its elements count twice, answered in the same clock.
     """
+
+    gap = 2
+    """Clocks from the last beat of a vector's first coming until a beat of its second is taken."""
+    latency = 0
+    """Clocks from a beat of the second coming to its mantissas."""
+    pace = 1
+    """Clocks from one beat to the next, within a coming."""
 
     def __init__(self, in_bits: int, count: int, beats: int, bits: int, lift: int = 0, weighted: bool = False):
         self.count, self.beats, self.bits, self.lift, self.weighted = count, beats, bits, lift, weighted
@@ -83,11 +89,18 @@ class Cut(wiring.Component):
 
 
 class Planes(wiring.Component):
-    """Mantissas in beats → bit-planes, least significant first, one per clock, the first 1 clock after the last beat.
+    """Mantissas in beats → bit-planes, least significant first.
 
-    All of them so often as `rounds` says for `user`, which stands. The next vector is taken when the last plane has
-    left; `busy` until then.
+    All of them so often as `rounds` says for `user`, which stands. `busy` from the first plane until the last one has
+    left.
     """
+
+    latency = 1
+    """Clocks from a vector's last beat to its first plane."""
+    pace = 1
+    """Clocks from one plane to the next."""
+    recovery = 1
+    """Clocks from a vector's last plane until a beat of the next vector is taken."""
 
     def __init__(self, count: int, beats: int, bits: int, rounds: Sequence[int] = (1,)):
         self.count, self.beats, self.bits, self.rounds = count, beats, bits, rounds
@@ -130,9 +143,15 @@ class Planes(wiring.Component):
 class BlockFloat(wiring.Component):
     """`golden.blockfloat.block_float` of a vector of `beats` beats that comes twice, as bit-planes.
 
-    From the last beat of its first coming to the first plane: beats + 2 clocks. Planes leave least significant first,
-    one per clock; the next vector is taken after them.
+    Planes leave least significant first.
     """
+
+    plane_latency = Cut.latency + Planes.latency
+    """Clocks from the last beat of a vector's second coming to its first plane."""
+    pace = Planes.pace
+    """Clocks from one plane to the next."""
+    recovery = Planes.recovery
+    """Clocks from a vector's last plane until a beat of the next vector is taken."""
 
     def __init__(self, in_bits: int, count: int, beats: int, act_bits: int):
         self.cut = Cut(in_bits, count, beats, act_bits)
@@ -143,6 +162,11 @@ class BlockFloat(wiring.Component):
                 "y": Out(stream.Signature(plane_layout(count * beats))),
             }
         )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the last beat of a vector's first coming to its first plane, where its second coming waits."""
+        return self.cut.gap + (self.cut.beats - 1) * self.cut.pace + self.plane_latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

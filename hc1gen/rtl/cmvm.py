@@ -37,10 +37,14 @@ def _common(factor_bits: int) -> dict[str, ShapeLike]:
 class Cmvm(wiring.Component):
     """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats, so
     often as `times` says. A tile in several parts takes the planes for each part, which is then read out.
-
-    The first beat is valid 2 clocks after the last plane was taken; one beat per clock. The next planes are taken when
-    the last beat leaves.
     """
+
+    latency = 2
+    """Clocks from the last plane of a part to the part's first beat."""
+    pace = 1
+    """Clocks from one plane to the next, and from one beat to the next."""
+    recovery = 0
+    """Clocks from the last beat of a part until the first plane of the next one, or of the next vector, is taken."""
 
     def __init__(
         self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int,
@@ -48,6 +52,7 @@ class Cmvm(wiring.Component):
     ):  # fmt: skip
         self.beats, self.act_bits, self.factor_bits, self.times, self.parts = beats, act_bits, factor_bits, times, parts
         self.part_beats = -(-beats // parts)
+        self.last_beats = beats - (parts - 1) * self.part_beats
         output = accumulator_layout(count, acc_bits, scale_bits, factor_bits)
         super().__init__(
             {
@@ -66,6 +71,26 @@ class Cmvm(wiring.Component):
             }
         )
 
+    @property
+    def plane_span(self) -> int:
+        """Clocks from the first plane of a vector to the last one for the last part; other parts are read between."""
+        planes = (self.act_bits - 1) * self.pace
+        part = planes + self.latency + (self.part_beats - 1) * self.pace + self.recovery
+        return (self.parts - 1) * part + planes
+
+    @property
+    def duration(self) -> int:
+        """Clocks from the last plane for the last part to that part's last beat, read for the first time."""
+        return self.latency + (self.last_beats - 1) * self.pace
+
+    @property
+    def again(self) -> int:
+        """Clocks from the last beat of a vector to the same beat, where all rows are read twice: with one part from
+        the accumulators, with several from the planes, which come again."""
+        if self.parts == 1:
+            return self.beats * self.pace
+        return self.recovery + self.plane_span + self.duration
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         draining, free = Signal(), Signal()
@@ -73,7 +98,6 @@ class Cmvm(wiring.Component):
         beat, ended = Signal.like(self.beat, name="beat_index"), Signal()
         _, last_time = counter(m, self.times, ended, "time_index")
         part, last_part = counter(m, self.parts, ended & last_time, "part_index")
-        last_beats = self.beats - (self.parts - 1) * self.part_beats
         with m.If(self.read):
             m.d.sync += beat.eq(Mux(ended, 0, beat + 1))
         if self.parts > 1:
@@ -87,7 +111,7 @@ class Cmvm(wiring.Component):
             self.last.eq(last_plane),
             self.plane.eq(self.x.payload.plane),
             self.read.eq(draining & free),
-            ended.eq(self.read & (beat == Mux(last_part, last_beats, self.part_beats) - 1)),
+            ended.eq(self.read & (beat == Mux(last_part, self.last_beats, self.part_beats) - 1)),
             self.beat.eq(beat),
             out.acc.as_value().eq(self.acc),
             out.mantissa.as_value().eq(self.mantissa),

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
-from .memory import Memory
+from .memory import READ_LATENCY, Memory
 from .payloads import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"
@@ -25,11 +25,19 @@ class DraftQueue(wiring.Component):
     the beats of this clock still belong to it. Until a push, beats written again replace those before. Neither
     happens while the queue is full. pop: drops the head; there is one. push and pop may come together.
     flush: empties the queue and wins over both.
-    head: the oldest record, while head_valid is high: from 1 clock after its push. level: the number of records.
-    read_en: `read_data` is, 1 clock later and until the next read, beat `read_beat` of the head's exponentials.
+    head: the oldest record, while head_valid is high. level: the number of records.
+    read_en: `read_data` is, `read_latency` clocks later and until the next read, beat `read_beat` of the head's
+    exponentials.
 
     The memory is the module of `memories`. A reset leaves it as it is.
     """
+
+    latency = 1
+    """Clocks from a record's push, into an empty queue, to `head_valid`; from any push, pop or flush to `level`."""
+    read_latency = READ_LATENCY
+    """Clocks from `read_en` to `read_data`."""
+    pace = 1
+    """Clocks from one push to the next, from one pop to the next, and from one read to the next."""
 
     def __init__(self, plan: Plan, ahead: int):
         self.ahead = ahead

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
 from ..quant.numerics import RANDOM_BITS, bits_for
-from .multiplier import DIGIT_BITS, Multiplier
+from .multiplier import Multiplier
 from .types import named
 
 
@@ -25,16 +25,23 @@ class Draw(wiring.Component):
     w: a beat of weights in `plan.vocabulary` order, 0 in padding lanes, where `w_valid` is high; `w_beat` its number.
     A pass is all beats in order, with any gaps. A weight has `weight_bits` bits, the sum of a pass `sum_bits`.
 
-    scan 0, with every beat of the pass: it is summed. summed: a pulse 2 clocks after the last beat; from then until
-    the next summing pass `total` is the sum. `random` is read in the clock of `summed`.
-    scan 1: the token is looked for, once for each summing pass; its first beat comes at least `SCALE_CLOCKS` clocks
-    after `summed`. found: from 2 clocks after the token's beat until `clear`, with `token` and its `weight`; the
-    beats after it do not matter. Where no weight is large enough, as `total` was not the sum of this pass's, the last
-    beat's first lane is found: a draw whose weights are taken away midway is worth nothing, but it ends.
+    scan 0, with every beat of the pass: it is summed. summed: a pulse behind the last beat; from then until the next
+    summing pass `total` is the sum. `random` is read in the clock of `summed`.
+    scan 1: the token is looked for, once for each summing pass; its first beat comes at least `scale_latency` clocks
+    after `summed`. found: until `clear`, with `token` and its `weight`; the beats after it do not matter. Where no
+    weight is large enough, as `total` was not the sum of this pass's, the last beat's first lane is found: a draw whose
+    weights are taken away midway is worth nothing, but it ends.
     clear: a pulse, forgets a pass midway, its beats of this clock and of the one before, and what was found.
     """
 
-    SCALE_CLOCKS = -(-RANDOM_BITS // DIGIT_BITS)
+    sum_latency = 2
+    """Clocks from the last beat of a summing pass to `summed`."""
+    scale_latency = Multiplier.latency_of(RANDOM_BITS)
+    """Clocks from `summed` until a scanning pass may begin: the threshold is there when the first beat meets it."""
+    find_latency = 2
+    """Clocks from the token's beat to `found`."""
+    pace = 1
+    """Clocks from one beat to the next."""
 
     def __init__(self, plan: Plan, weight_bits: int, sum_bits: int):
         self.plan = plan
@@ -91,7 +98,7 @@ class Draw(wiring.Component):
     def _scan(self, m: Module, step: Value, last: Value, base: Value, weights: data.View, sums: list[Signal]) -> None:
         """Second stage of a scanning pass: which lane, if any, is the first to exceed what is left of the threshold."""
         m.submodules.scale = scale = Multiplier(RANDOM_BITS, self.sum_bits)
-        assert scale.clocks == self.SCALE_CLOCKS
+        assert scale.latency == self.scale_latency
         left = Signal(self.sum_bits, reset_less=True)  # below the total, as random < 2**RANDOM_BITS
         m.d.comb += [scale.start.eq(self.summed), scale.a.eq(self.random), scale.b.eq(self.total)]
         above = named(m, Cat(s > left for s in sums), "above")  # zeros, then ones

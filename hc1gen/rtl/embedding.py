@@ -67,9 +67,14 @@ def _row(weights: np.ndarray, bits: int, order: Order) -> int:
 class Embedding(wiring.Component):
     """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
 
-    x: tagged tokens; taken together with the last beat of its row. y: tagged beats; 1 beat per clock, the first 2
-    clocks after the token is offered. `rom` is the module that `embedding_rom` writes.
+    x: tagged tokens; taken together with the last beat of its row. y: tagged beats. `rom` is the module that
+    `embedding_rom` writes.
     """
+
+    latency = 2
+    """Clocks from the first clock in which a token is offered to its first beat."""
+    pace = 1
+    """Clocks from one beat to the next, which may be that of another token."""
 
     def __init__(self, plan: Plan, rom: str, weight_bits: int, scale_bits: int):
         self.plan, self.rom = plan, rom
@@ -91,7 +96,7 @@ class Embedding(wiring.Component):
             self.rom, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
         )  # fmt: skip
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
-        pipeline = Pipeline(m, beats, self.y, 2)
+        pipeline = Pipeline(m, beats, self.y, self.latency)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
 

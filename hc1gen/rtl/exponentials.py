@@ -39,20 +39,28 @@ def larger(m: Module, low: Candidate, high: Candidate, name: str) -> Candidate:
 class Exponentials(wiring.Component):
     """`golden.sampler.argmax` and `golden.sampler.exponentials` of one vector at a time.
 
-    x: beats of `plan.n.config.logit_bits` in `plan.vocabulary` order, 1 per clock; padding lanes may hold anything.
-    full: from 2 clocks after the last beat of x until `release`; `largest` is the index of the largest logit, the
-    lowest of those alike. x is not ready from its last beat to the clock after `release`.
-    release: a pulse while `full`, forgets the vector, and a replay midway.
+    x: beats of `plan.n.config.logit_bits` in `plan.vocabulary` order; padding lanes may hold anything.
+    full: until `release`; `largest` is the index of the largest logit, the lowest of those alike. x is not ready from
+    its last beat until `release`. release: a pulse while `full`, forgets the vector, and a replay midway.
 
-    replay: a pulse while `full` and when the last replay's beats have been read (`beats` clocks after its pulse).
-    From `LATENCY` clocks later on, a beat per clock: `e`, where `e_valid` is high, with its number `e_beat`; in
-    padding lanes 0. One of them is all ones: the sum is never 0. ahead_valid, ahead_beat: the same 1 clock before.
+    replay: a pulse while `full` and when the last replay's beats have been read (`beats` clocks after its pulse). Then
+    come all beats: `e`, where `e_valid` is high, with its number `e_beat`; in padding lanes 0. One of them is all ones:
+    the sum is never 0. ahead_valid, ahead_beat: the same `ahead` clocks before.
     slope: SLOPE_FRAC fraction bits; stands from a replay's pulse to its last beat.
 
     The memory is the module of `memories`. A reset leaves it as it is.
     """
 
-    LATENCY = 4
+    full_latency = 2
+    """Clocks from a vector's last beat of x to `full` and its `largest`."""
+    latency = 4
+    """Clocks from a replay's pulse to its first beat of `e`."""
+    ahead = 1
+    """Clocks from `ahead_valid` to `e_valid` for the same beat."""
+    pace = 1
+    """Clocks from one beat to the next, of x and of `e`."""
+    recovery = 1
+    """Clocks from `release` until a beat of the next vector is taken."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -73,6 +81,10 @@ class Exponentials(wiring.Component):
                 "ahead_beat": Out(beat),
             }
         )
+
+    def beat_latency(self, beat: int) -> int:
+        """Clocks from a replay's pulse to this beat of `e`."""
+        return self.latency + beat * self.pace
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -142,7 +154,7 @@ class Exponentials(wiring.Component):
             m.d.sync += reading.eq(~read_last)
         stages = [(Signal(name=f"valid{i}"), Signal.like(read_beat, name=f"at{i}", reset_less=True)) for i in range(2)]
         stages += [(self.ahead_valid, self.ahead_beat), (self.e_valid, self.e_beat)]
-        assert len(stages) == self.LATENCY
+        assert len(stages) == self.latency
         for (valid, at), before in zip(stages, [(read, read_beat), *stages], strict=False):
             m.d.sync += [valid.eq(before[0]), at.eq(before[1])]
         with m.If(self.release):

@@ -11,11 +11,16 @@ from .payloads import EPOCH_BITS, concatenated, placed_token, tagged_token
 class Issue(wiring.Component):
     """Hands every token to the target and, on a chip with a draft, to the draft.
 
-    x: a token for the target, 1 clock before it appears on `issue`, at most 1 per clock. It is taken only when both
-    pipelines have taken the one before, so both always hear the same text. epoch: what it bears; stands with `x`.
+    x: a token for the target. It is taken only when both pipelines have taken the one before, or take it now, so both
+    always hear the same text. epoch: what it bears; stands with `x`.
     With a draft: `hear` says whether the draft gets the token as well, `ask` is the `predict` that it gets with it;
     both stand with `x`. `issue` and `draft_issue` become valid in the same clock.
     """
+
+    latency = 1
+    """Clocks from a token taken to its appearance on `issue`."""
+    pace = 1
+    """Clocks from one token to the next."""
 
     def __init__(self, plan: Plan, draft: bool):
         self.draft = draft

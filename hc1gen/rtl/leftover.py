@@ -8,11 +8,14 @@ from amaranth.lib.wiring import In, Out
 class Leftover(wiring.Component):
     """`golden.accept.residual`, a beat per clock: in every lane `w = max(e_p * z_q - e_q * z_p, 0)`.
 
-    e_p, e_q: exponentials, read where `e_valid` is high. w: `LATENCY` clocks later, where `w_valid` is high.
+    e_p, e_q: exponentials, read where `e_valid` is high. w: `latency` clocks later, where `w_valid` is high.
     z_p, z_q: their sums; stand while beats come.
     """
 
-    LATENCY = 2
+    latency = 2
+    """Clocks from a beat of exponentials to its weights."""
+    pace = 1
+    """Clocks from one beat to the next."""
 
     def __init__(self, lanes: int, e_bits: int, p_sum_bits: int, q_sum_bits: int):
         self.lanes, self.p_bits, self.q_bits = lanes, e_bits + q_sum_bits, e_bits + p_sum_bits

@@ -17,10 +17,18 @@ class HeadGate(wiring.Component):
     epoch: the current one. A token's fate is decided when its first beat could pass, and stays the same for all its
     beats, whatever becomes of `epoch`. While a token is inside, the next one that could pass waits, and is swallowed
     as soon as its epoch is over.
-    inner: beats on their way to the final norm, combinational from `x`. tag: of the token inside, from the clock after
-    its first beat until the next token's. position: the tag's, once for each token that passes, from the clock after
-    its last beat; taken before `done`. done: the token inside has been sampled.
+    inner: beats on their way to the final norm. tag: of the token inside, until the next token's. position: the tag's,
+    once for each token that passes; taken before `done`. done: the token inside has been sampled.
     """
+
+    latency = 0
+    """Clocks from a beat of `x` to the same beat of `inner`."""
+    pace = 1
+    """Clocks from one beat to the next."""
+    tag_latency = 1
+    """Clocks from the first beat of a token that passes to its `tag`."""
+    position_latency = 1
+    """Clocks from the last beat of a token that passes to its `position`."""
 
     def __init__(self, plan: Plan):
         self.plan = plan

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+READ_LATENCY = 1
+"""Clocks from `read_en` to the word on `read_data`, where it stands until the next read."""
+
 
 @dataclass(frozen=True)
 class Memory:
-    """Module `name`: `words` of `bits`, one write port, one read port, read latency 1 clock; `holds` says what.
+    """Module `name`: `words` of `bits`, one write port, one read port; `holds` says what.
 
     A word read in the clock in which it is written has its old content. Contents are undefined after power-up.
     """

@@ -19,10 +19,18 @@ class RmsNorm(wiring.Component):
 
     Its users have gains `gain0`, ... and planes `y0`, ..., all of which leave so often as `rounds` says for each; user:
     the one it works for, which stands from a vector's first beat until its last plane. Padding lanes of `x` are 0: they
-    enter the sum of squares. `beat` asks for gains, which answer in the same clock.
-    From the last beat of the vector's first coming to the first plane: beats + 3 clocks. The exponent and the factor
-    hold from 2 clocks later on: before the last plane. The next vector is taken after that.
+    enter the sum of squares. `beat` asks for gains, which answer in the same clock. The exponent and the factor hold
+    from `factor_latency` clocks after the first plane on: with the last plane at the latest.
     """
+
+    product_latency = 1
+    """Clocks from a beat's mantissas to their products with the gains, which are what becomes planes."""
+    factor_latency = 2
+    """Clocks from a vector's first plane to its exponent and its factor."""
+    pace = Planes.pace
+    """Clocks from one plane to the next."""
+    recovery = Planes.recovery
+    """Clocks from a vector's last plane until a beat of the next vector is taken."""
 
     def __init__(self, n: Numerics, count: int, beats: int, rounds: Sequence[int] = (1,)):
         self.n, self.count, self.beats, self.rounds = n, count, beats, rounds
@@ -38,6 +46,12 @@ class RmsNorm(wiring.Component):
                 **{f"y{i}": Out(stream.Signature(planes)) for i in range(users)},
             }
         )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the last beat of a vector's first coming to its first plane, where its second coming waits."""
+        second = self.cut.gap + (self.beats - 1) * self.cut.pace + self.cut.latency
+        return second + self.product_latency + Planes.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

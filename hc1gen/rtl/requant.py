@@ -33,8 +33,13 @@ class Requant(wiring.Component):
 
     Each source has a stream `x0`, `x1`, ..., the first that is valid is served; each sink a stream `y0`, `y1`, ... The
     owner sees to it that other sources wait, or are not there. Accumulators come without their `drop_bits` lowest bits,
-    which count as 0. Latency 2 clocks.
+    which count as 0.
     """
+
+    latency = 2
+    """Clocks from a beat of accumulators to their results: one register stage each."""
+    pace = 1
+    """Clocks from one beat to the next, whatever source it is from."""
 
     def __init__(self, *sources: Source, drop_bits: int = 0):
         self.sources, self.drop_bits = sources, drop_bits

@@ -18,12 +18,22 @@ class Residual(wiring.Component):
     x: tagged beats. inner: what a sublayer gets, a vector twice: for attention the beats of x in the clocks in which
     they are taken, then all of them again; for the MLP the sums, in the clocks in which `back` is taken, then all of
     them again. back: a sublayer's result, `plan.n.residual_bits` per lane. y: the MLP's sums, with x's tag, in the
-    clocks in which `back` is taken. 1 beat per clock on all of them. The first `back` of attention waits 1 clock; the
-    next token is taken from the clock after the last `y` on.
+    clocks in which `back` is taken.
 
-    mlp: which sublayer the token is in; rises before the MLP's vector leaves. tag: of the token inside, from the clock
-    after its first beat is taken until the next token's first beat is taken.
+    mlp: which sublayer the token is in; rises before the MLP's vector leaves. tag: of the token inside, until the next
+    token's first beat is taken.
     """
+
+    latency = 0
+    """Clocks from a beat of `x` to the same beat of `inner`, and from one of `back` to its sum on `inner` or `y`."""
+    pace = 1
+    """Clocks from one beat to the next, on each of the streams."""
+    tag_latency = 1
+    """Clocks from a token's first beat of `x` to its `tag`."""
+    attention_wait = 1
+    """Clocks that attention's first beat of `back` waits until it is taken."""
+    recovery = 1
+    """Clocks from a token's last beat of `y` until a beat of the next token is taken."""
 
     def __init__(self, plan: Plan):
         self.plan = plan

@@ -14,12 +14,18 @@ from .wiring import Wiring, wire
 class Rope(wiring.Component):
     """`golden.rope.rotate` of the segments that are turned, rounding and saturation of the others.
 
-    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock
-    (head_dim + 3 clocks, in the shadow of the norm); `x` waits for them. Latency 2 clocks, one beat per clock.
+    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock,
+    in the shadow of the norm; `x` waits for them.
     """
+
+    latency = 2
+    """Clocks from a beat of `x` to the same beat of `y`."""
+    pace = 1
+    """Clocks from one beat to the next."""
 
     def __init__(self, node: network.Rotary):
         self.node = node
+        self.angles = Angles(node)
         super().__init__(
             {
                 "position": In(node.position_bits),
@@ -28,13 +34,18 @@ class Rope(wiring.Component):
             }
         )
 
+    @property
+    def angle_latency(self) -> int:
+        """Clocks from the first clock of a new `position` until `x` is taken."""
+        return self.angles.latency
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.angles = angles = Angles(self.node)
+        m.submodules.angles = angles = self.angles
         m.d.comb += angles.position.eq(self.position)
         gated = stream.Signature(self.x.payload.shape()).flip().create()
         m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]
-        pipe = Pipeline(m, gated, self.y, 2)
+        pipe = Pipeline(m, gated, self.y, self.latency)
         step = Signal()
         m.d.comb += step.eq(pipe.go & gated.valid)
         per_beat = self.node.lanes
@@ -91,6 +102,12 @@ class Angles(wiring.Component):
         half = node.head_dim // 2
         self._shifted = [Signal(shape, name=f"angle{i}", reset_less=True) for i in range(2 * half)]
         self.cos, self.sin = self._shifted[::2], self._shifted[1::2]
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the first clock of a new position to `known`: one for each cosine and each sine, and one each to
+        hold the position, to find the first phase and to keep the last sine."""
+        return self.node.n.model.head_dim + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -18,20 +18,21 @@ class Sampler(wiring.Component):
     x: logits as in `Exponentials`. slope, greedy: from `Temperature`; a change while a vector is inside makes its
     token worthless, and nothing else. random: a word for every vector, taken with the vector's y, also when greedy.
     e: exponentials of the vector, once each, where `e_valid` is high; `e_beat` is the number of the beat. Before y.
-
-    y, from the last beat of x, where `random` waits: 2 clocks if greedy, else `beats + DRAW_CLOCKS + k` clocks if the
-    token is in beat k. x is ready again in the clock after y is taken.
     """
 
-    DRAW_CLOCKS = 13
-    """2 until the vector is full, 5 and `beats` until its sum is known, 6 and k until the token is found."""
+    full_latency = Exponentials.full_latency
+    """Clocks from the last beat of x until `random` is looked at; later, all waits for it."""
+    greedy_latency = full_latency
+    """Clocks from the last beat of x to the likeliest token, where `random` waits."""
+    recovery = Exponentials.recovery
+    """Clocks from y, when it is taken, until a beat of the next vector is taken."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
         e_bits = plan.n.config.sample_bits
         self.exponentials = Exponentials(plan)
         self.draw = Draw(plan, e_bits, plan.n.sample_sum_bits)
-        assert self.exponentials.LATENCY >= self.draw.SCALE_CLOCKS
+        assert self.exponentials.latency >= self.draw.scale_latency
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
@@ -44,6 +45,16 @@ class Sampler(wiring.Component):
                 "e_beat": Out(range(max(self.exponentials.beats, 2))),
             }
         )
+
+    @property
+    def sum_latency(self) -> int:
+        """Clocks from the last beat of x until the sum of the exponentials is known, where `random` waits."""
+        last = self.exponentials.beats - 1
+        return self.full_latency + self.exponentials.beat_latency(last) + self.draw.sum_latency
+
+    def drawn_latency(self, beat: int) -> int:
+        """Clocks from the last beat of x to a token that is drawn, and is in this beat, where `random` waits."""
+        return self.sum_latency + self.exponentials.beat_latency(beat) + self.draw.find_latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

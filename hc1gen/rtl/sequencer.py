@@ -33,8 +33,8 @@ class _Events:
 class Sequencer(wiring.Component):
     """Issues a prompt's tokens at positions 0, 1, ... and then every token that follows, until one is the last.
 
-    prompt: taken 1 token per clock, and only when the previous prompt's last token has left `out`. What is longer
-    than the context is cut to it, the rest is taken and dropped.
+    prompt: taken only when the previous prompt's last token has left `out`. What is longer than the context is cut to
+    it, the rest is taken and dropped.
     limit, the largest number of generated tokens, 0 for any; temperature; seed; speculate: read when the prompt's
     first token is taken. held_temperature, held_seed: as read, from the next clock until the next prompt.
     out: generated tokens. clocks: while `out` is valid, the clocks from the previous token's appearance on `out` to
@@ -42,8 +42,8 @@ class Sequencer(wiring.Component):
     issue: to the target's embedding; `predict` is set on the prompt's last token and all after it. epoch: what is
     issued now bears, and what bears another is stale: it must not be decided.
     sampled: the target's decision on what follows a token that had `predict` set. Dropped at once when it is stale;
-    otherwise taken when `out` is free, and its token appears there 1 clock later, and on `issue` in that clock or, if
-    that is occupied, when it gets free.
+    otherwise taken when `out` is free, and its token appears there `latency` clocks later, and on `issue` in that
+    clock or, if that is occupied, when it gets free.
 
     With a draft that may run `ahead` >= 1 tokens ahead (0: a chip without one), there are also:
     draft_issue: the same tokens to the draft's embedding, while a prompt with `speculate` is answered; nothing is
@@ -60,6 +60,10 @@ class Sequencer(wiring.Component):
     """
 
     COUNTERS = Rounds.COUNTERS
+    latency = Issue.latency
+    """Clocks from a decision taken to its token on `out`, and on `issue`; from a token of the prompt to `issue`."""
+    pace = Issue.pace
+    """Clocks from one token of a prompt to the next."""
 
     def __init__(self, plan: Plan, eos: tuple[int, ...], ahead: int = 0):
         self.plan = plan

@@ -13,6 +13,11 @@ from .wiring import Wiring, wire
 class SwiGlu(wiring.Component):
     """`golden.swiglu.swiglu`: gates in even lanes, ups in odd ones, `pairs` of them a beat. Latency 2 clocks."""
 
+    latency = 2
+    """Clocks from a beat of x to the same beat of y."""
+    pace = 1
+    """Clocks from one beat to the next."""
+
     def __init__(self, n: Numerics, pairs: int):
         self.n, self.pairs = n, pairs
         c = n.config
@@ -25,7 +30,7 @@ class SwiGlu(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pipe = Pipeline(m, self.x, self.y, 2)
+        pipe = Pipeline(m, self.x, self.y, self.latency)
         c = self.n.config
         for i in range(self.pairs):
             gate = self.x.payload[2 * i][: c.gate_bits].as_signed()

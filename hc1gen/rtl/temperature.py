@@ -11,10 +11,13 @@ from .types import Lookup, below_leading_one, bit_length, named
 class Temperature(wiring.Component):
     """`golden.sampler.slope`: `log2(e) / temperature`, saturated. A temperature of 0 is `greedy`, its slope anything.
 
-    temperature: TEMPERATURE_FRAC fraction bits. slope: SLOPE_FRAC fraction bits. Latency LATENCY clocks.
+    temperature: TEMPERATURE_FRAC fraction bits. slope: SLOPE_FRAC fraction bits.
     """
 
-    LATENCY = 2
+    latency = 2
+    """Clocks from a temperature to its slope."""
+    pace = 1
+    """Clocks from one temperature to the next."""
 
     def __init__(self, n: Numerics):
         self.n = n

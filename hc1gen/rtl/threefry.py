@@ -23,11 +23,13 @@ class Threefry(wiring.Component):
     """`golden.threefry.Stream.at` for the model `which`.
 
     seed: stands from the transfer of x until y is valid. x: a position of `counter_bits` bits, at most 32. y: its
-    random words, LATENCY clocks after x: one for each round, and one for each injection of the key. x is ready again
-    in the clock after y is taken.
+    random words.
     """
 
-    LATENCY = ROUNDS + INJECTIONS + 1
+    latency = ROUNDS + INJECTIONS + 1
+    """Clocks from x to y: one for each round, and one for each injection of the key, the first one included."""
+    recovery = 1
+    """Clocks from y, when it is taken, until the next x is taken."""
 
     def __init__(self, counter_bits: int, which: int):
         self.which = which

@@ -16,6 +16,13 @@ class Twice(wiring.Component):
     vector's first beat, and each `turn` brings the next one there.
     """
 
+    latency = 0
+    """Clocks from a beat of x to the same beat of y, the first time."""
+    pace = 1
+    """Clocks from one beat of y to the next, also from the last beat of the first time to the first of the second."""
+    recovery = 1
+    """Clocks from a vector's last beat of y until a beat of the next vector is taken."""
+
     def __init__(self, count: int, bits: int, beats: int):
         self.beats = beats
         beat = lanes(count, bits)

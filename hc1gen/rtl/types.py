@@ -2,6 +2,20 @@
 
 Streams are Amaranth streams: ports `x__payload`, `x__valid`, `x__ready`, clock `clk`, synchronous reset `rst`. A vector
 travels as beats of a fixed number of lanes; both ends know its length, so there is no end marker.
+
+Every block states how long it takes, in clocks, where nothing waits. A word is taken, or given, in the clock in which
+`valid` and `ready` are both high, or in which its pulse is high.
+
+    latency     from the last word that a result needs, taken, to the first word of the result, given; 0: in the same
+                clock, 1: in the next one
+    X_latency   the same for another output, or another outcome, X
+    duration    from the last word taken to the last word given, where words are not given at one pace
+    pace        from one word to the next
+    recovery    from the last word given until the first word of the next vector or token is taken
+
+Each is an attribute of the class, a property where it depends on parameters, a method where it depends on a position
+or on a beat. What is of another shape has a name of its own and says what it is. The block's test measures each of
+them; `clocks.py` adds them up.
 """
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned

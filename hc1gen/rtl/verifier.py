@@ -22,14 +22,19 @@ class Verifier(wiring.Component):
     x: logits, beats of `plan.n.config.logit_bits` in `plan.vocabulary` order; padding lanes may hold anything.
     slope, greedy, verify (the draft was asked for this token): stand from a vector's first beat until its y left.
     random: a pair for each vector, taken with y. head: the draft's record for this token, awaited where `verify` is
-    high; stands from head_valid until y is taken. read_en, read_beat: beats of its e_q, whose `read_data` stand 1
-    clock later. The draft has the lanes, the vocabulary and the `sample_bits` of `plan`.
-    y: combinational from `random` and `head` if greedy. x is not ready from a vector's last beat until y is taken.
-
-    Clocks from the last beat of x to y, if `random` and `head` are there; b beats make a vector, the token found by a
-    draw is in beat k (0..b-1): greedy 2; not asked b + 13 + k; accepted b + 8 + Accept.clocks; rejected
-    2b + 22 + Accept.clocks + k. Accept.clocks is 6 for an exponential of 9..16 bits.
+    high; stands from head_valid until y is taken. read_en, read_beat: beats of its e_q, whose `read_data` stand
+    `Exponentials.ahead` clocks later, with the beat of e_p. The draft has the lanes, the vocabulary and the
+    `sample_bits` of `plan`. y: combinational from `random` and `head` if greedy.
     """
+
+    full_latency = Exponentials.full_latency
+    """Clocks from the last beat of x until `random` and `head_valid` are looked at; later, all waits for them."""
+    greedy_latency = full_latency
+    """Clocks from the last beat of x to the likeliest token, accepted or not, where `random` and `head` wait."""
+    test_turn = 1
+    """Clocks from the answer of the test to an accepted token on y."""
+    recovery = Exponentials.recovery
+    """Clocks from y, when it is taken, until a beat of the next vector is taken."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -53,6 +58,31 @@ class Verifier(wiring.Component):
                 "y": Out(stream.Signature(chosen_token(plan.token_bits))),
             }
         )
+
+    @property
+    def sum_latency(self) -> int:
+        """Clocks from the last beat of x until the sum of the exponentials is known, where `random` and `head` wait."""
+        return self.full_latency + self._pass_latency + self.draw.sum_latency
+
+    def drawn_latency(self, beat: int) -> int:
+        """Clocks from the last beat of x to a token that is in this beat, drawn as the draft was not asked."""
+        return self.sum_latency + self.exponentials.beat_latency(beat) + self.draw.find_latency
+
+    @property
+    def accepted_latency(self) -> int:
+        """Clocks from the last beat of x to a proposal that is accepted, at a temperature."""
+        return self.sum_latency + self.accept.latency + self.test_turn
+
+    def rejected_latency(self, beat: int) -> int:
+        """Clocks from the last beat of x to a token that is in this beat, drawn in place of a rejected proposal."""
+        tested = self.sum_latency + self.accept.latency
+        summed = tested + self._pass_latency + self.leftover.latency + self.draw.sum_latency
+        return summed + self.exponentials.beat_latency(beat) + self.leftover.latency + self.draw.find_latency
+
+    @property
+    def _pass_latency(self) -> int:
+        """Clocks from a replay's pulse to the last beat of exponentials."""
+        return self.exponentials.beat_latency(self.exponentials.beats - 1)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -158,7 +188,7 @@ class Verifier(wiring.Component):
             draw.w_valid.eq(Mux(replacing, leftover.w_valid, exponentials.e_valid)),
         ]
         beat = exponentials.e_beat
-        for stage in range(leftover.LATENCY):
+        for stage in range(leftover.latency):
             later = Signal.like(beat, name=f"beat{stage}", reset_less=True)
             m.d.sync += later.eq(beat)
             beat = later

@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 
 from bench.runner import SIM_BUILD, simulate
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span
 from hc1gen.rtl.memory import Memory
 
 
@@ -38,6 +39,7 @@ def check_streams(
     *,
     constants: Mapping[str, int] | None = None,
     patterns: Iterable[str] = tuple(STALL_PATTERNS),
+    timing: Sequence[Span] = (),
     timeout: int = 100_000,
     seed: int = 0,
     optimise: bool = False,
@@ -45,7 +47,8 @@ def check_streams(
     """Raise AssertionError unless the design turns `inputs` (words by stream name) into `outputs`, in order.
 
     `design` is an Amaranth component, or Verilog files of which one holds the module `name`. `constants` are values
-    of ports that are not streams. Each pattern's run follows a run that a reset cut short.
+    of ports that are not streams. Each pattern's run follows a run that a reset cut short. `timing` is what holds of
+    the transfers in the run without stalls.
     """
     sources = [convert(design, name)] if isinstance(design, wiring.Component) else design
     case = {
@@ -53,6 +56,7 @@ def check_streams(
         "outputs": {stream: _integers(words) for stream, words in outputs.items()},
         "constants": dict(constants or {}),
         "patterns": list(patterns),
+        "timing": list(timing),
         "timeout": timeout,
     }
     simulate(name, sources, name, "bench.compare", case=case, seed=seed, optimise=optimise)

@@ -6,6 +6,7 @@ import cocotb
 
 from bench.case import load_case
 from bench.stream import Testbench
+from bench.timing import check_spans
 
 CASE = load_case()
 INTERRUPT_CLOCKS = 23
@@ -15,12 +16,15 @@ INTERRUPT_CLOCKS = 23
 @cocotb.test()
 @cocotb.parametrize(pattern=CASE.patterns)
 async def streams(dut: Any, pattern: str) -> None:
-    """A run cut short by a reset leaves no trace; then the inputs give exactly the outputs."""
+    """A run cut short by a reset leaves no trace; then the inputs give exactly the outputs, at the stated clocks."""
     bench = Testbench(dut, pattern, CASE.constants)
     _add(bench, outputs=dict.fromkeys(CASE.outputs))
     await bench.interrupt(INTERRUPT_CLOCKS)
     _add(bench, outputs=CASE.outputs)
+    ends = [*bench.drivers, *bench.monitors]
     await bench.run(CASE.timeout)
+    if pattern == "none":
+        check_spans(CASE.timing, {end.name: end.cycles for end in ends})
 
 
 def _add(bench: Testbench, outputs: dict[str, list[int] | None]) -> None:

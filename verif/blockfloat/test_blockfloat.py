@@ -3,6 +3,7 @@
 import numpy as np
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 
 from hc1gen.golden.blockfloat import block_float
@@ -46,7 +47,26 @@ def run(in_bits: int, count: int, beats: int, act_bits: int = 8) -> Run:
         mantissas, exponent, _ = block_float(x[None], act_bits)
         sent += 2 * [pack(beat, in_bits) for beat in x.reshape(beats, count)]
         found += planes(mantissas[0], int(exponent[0]), act_bits)
-    return Run(BlockFloat(in_bits, count, beats, act_bits), {"x": sent}, {"y": found})
+    block = BlockFloat(in_bits, count, beats, act_bits)
+    return Run(block, {"x": sent}, {"y": found}, timing(block, len(vectors)))
+
+
+def timing(block: BlockFloat, vectors: int) -> list[Span]:
+    """Each vector comes twice, the next one behind its planes."""
+    beats, planes = block.cut.beats, block.planes.bits
+    first, again = range(0, 2 * beats * vectors, 2 * beats), range(beats, 2 * beats * vectors, 2 * beats)
+    firsts, lasts = range(0, planes * vectors, planes), range(planes - 1, planes * vectors, planes)
+    spans = [
+        *between(block.latency, "x", [i - 1 for i in again], "y", firsts),
+        *between(block.cut.gap, "x", [i - 1 for i in again], "x", again),
+        *between(block.plane_latency, "x", [i + beats - 1 for i in again], "y", firsts),
+        *between(block.recovery, "y", lasts[:-1], "x", first[1:]),
+    ]
+    for start in (*first, *again):
+        spans += paced(block.cut.pace, "x", range(start, start + beats))
+    for start in firsts:
+        spans += paced(block.pace, "y", range(start, start + planes))
+    return spans
 
 
 def test_block_float():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bench.stalls import STALL_PATTERNS
 
-from cmvm.unit import check_tiles, make_tile, one_hot, steepest
+from cmvm.together import Run, check_together
+from cmvm.unit import Unit, check_tiles, make_tile, one_hot, renamed, steepest, text_of, timing, words_of
 from hc1gen.errors import InputError
 from hc1gen.golden.arith import matmul, round_shift
 from hc1gen.rtl.tiles.tile import Tile
@@ -97,6 +98,22 @@ def test_products_under_all_stalls(tmp_path):
         "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
     }
     check_tiles(cases, tmp_path, STALL_PATTERNS)
+
+
+def test_rows_read_twice(tmp_path):
+    """All beats of a vector, then the same beats from the same accumulators."""
+    runs, text = {}, ""
+    for name, (tile, vectors) in {"rows": thin(7, 5, 2), "beat": thin(3, 5, 4)}.items():
+        named = renamed(tile, name)
+        unit = Unit(named, times=2)
+        inputs, outputs = words_of(named, vectors)
+        beats = list(outputs["y"])
+        twice = [word for i in range(0, len(beats), tile.beats) for word in beats[i : i + tile.beats] * 2]
+        runs[name] = Run(unit, inputs, {"y": twice}, timing(unit.control, len(vectors)))
+        text += text_of(named)
+    source = tmp_path / "tiles.sv"
+    source.write_text(text)
+    check_together("cmvm_twice", runs, STALL_PATTERNS, [source])
 
 
 def test_every_weight_and_every_bound(tmp_path):

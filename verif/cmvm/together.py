@@ -7,6 +7,7 @@ from pathlib import Path
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from bench.check import check_streams, convert
+from bench.timing import Span
 
 WAIVERS = Path(__file__).with_name("amaranth.vlt")
 Words = Mapping[str, Iterable[int]]
@@ -14,11 +15,13 @@ Words = Mapping[str, Iterable[int]]
 
 @dataclass(frozen=True)
 class Run:
-    """A design all of whose ports are streams, and the words that go into it and must come out, by stream."""
+    """A design all of whose ports are streams, the words that go into it and must come out, by stream, and how far
+    apart their transfers are where nothing stalls."""
 
     design: wiring.Component
     inputs: Words
     outputs: Words
+    timing: Sequence[Span] = ()
 
 
 class Together(wiring.Component):
@@ -49,4 +52,9 @@ def check_together(
     top = convert(Together({key: run.design for key, run in runs.items()}), name)
     inputs = {f"{key}_{port}": words for key, run in runs.items() for port, words in run.inputs.items()}
     outputs = {f"{key}_{port}": words for key, run in runs.items() for port, words in run.outputs.items()}
-    check_streams(name, [WAIVERS, top, *sources], inputs, outputs, patterns=patterns)
+    timing = [
+        Span((f"{key}_{source}", a), (f"{key}_{sink}", b), clocks)
+        for key, run in runs.items()
+        for (source, a), (sink, b), clocks in run.timing
+    ]
+    check_streams(name, [WAIVERS, top, *sources], inputs, outputs, patterns=patterns, timing=timing)

@@ -9,6 +9,7 @@ from amaranth.hdl import Array, ClockSignal, Instance, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bench.case import pack
+from bench.timing import Span, between, paced
 
 from cmvm.together import Run, Words, check_together
 from hc1gen.golden.arith import matmul, round_shift
@@ -51,8 +52,12 @@ def renamed(tile: Tile, module: str) -> Tile:
 class Unit(wiring.Component):
     """`Cmvm` and the tile it drives, or the one of `variants` tiles (`tile_0`, `tile_1`, ...) that `select` names."""
 
-    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS):
-        self.tile, self.variants, self.scale_bits = tile, variants, scale_bits
+    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS, times: int = 1):
+        self.tile, self.variants = tile, variants
+        self.control = Cmvm(
+            len(tile.columns), tile.beats, tile.lanes, tile.acc_bits, scale_bits, tile.act_bits, times=times,
+            parts=tile.row_groups,
+        )  # fmt: skip
         ports = {
             "x": In(stream.Signature(plane_layout(len(tile.columns)))),
             "y": Out(stream.Signature(accumulator_layout(tile.lanes, tile.acc_bits, scale_bits))),
@@ -62,9 +67,7 @@ class Unit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         t = self.tile
-        m.submodules.control = c = Cmvm(
-            len(t.columns), t.beats, t.lanes, t.acc_bits, self.scale_bits, t.act_bits, parts=t.row_groups
-        )  # fmt: skip
+        m.submodules.control = c = self.control
         names = [f"{t.name}_{i}" for i in range(self.variants)] or [t.name]
         outputs = [self._tile(m, name, c) for name in names]
         for port in ("acc", "mantissa", "shift"):
@@ -127,6 +130,32 @@ def words_of(tile: Tile, vectors: np.ndarray, scale_bits: int = SCALE_BITS) -> t
     return {"x": planes(tile, vectors, exponents)}, {"y": accumulators(tile, vectors, exponents, scale_bits)}
 
 
+def timing(control: Cmvm, vectors: int) -> list[Span]:
+    """Planes and beats of each part of each vector; with several parts, each vector does for one that comes again."""
+    planes, part_beats, spans = control.act_bits, control.part_beats, []
+    read = control.beats * control.times
+    for vector in range(vectors):
+        first_plane = vector * control.parts * planes
+        last_plane = first_plane + control.parts * planes - 1
+        first, last = vector * read, vector * read + control.beats - 1
+        for part in range(control.parts):
+            start = first + part * part_beats
+            end = min(start + part_beats, first + read)
+            start_plane = first_plane + part * planes
+            spans += paced(control.pace, "x", range(start_plane, start_plane + planes))
+            spans += between(control.latency, "x", [start_plane + planes - 1], "y", [start])
+            spans += paced(control.pace, "y", range(start, end))
+            if start_plane + planes < vectors * control.parts * planes:
+                spans += between(control.recovery, "y", [end - 1], "x", [start_plane + planes])
+        spans += between(control.plane_span, "x", [first_plane], "x", [last_plane])
+        spans += between(control.duration, "x", [last_plane], "y", [last])
+        if control.times > 1:
+            spans += between(control.again, "y", [last], "y", [last + control.beats])
+        elif control.parts > 1 and vector < vectors - 1:
+            spans += between(control.again, "y", [last], "y", [last + read])
+    return spans
+
+
 def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:
     """Raise AssertionError unless both views of every tile give the golden products of its vectors."""
     texts, units = ["\n".join(adders()) + "\n"], {}
@@ -134,7 +163,8 @@ def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patte
         for name, (tile, vectors) in runs.items():
             named = renamed(tile, f"{view}_{name}")
             texts.append(text_of(named, view))
-            units[named.name] = Run(Unit(named), *words_of(named, vectors))
+            unit = Unit(named)
+            units[named.name] = Run(unit, *words_of(named, vectors), timing(unit.control, len(vectors)))
     source = folder / "tiles.sv"
     source.write_text("".join(texts))
     check_together("cmvm", units, patterns, [source])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bench.case import noise
 from bench.check import check_streams, convert
+from bench.timing import Span, between, paced
 from cmvm.together import WAIVERS
 
 from embedding.shapes import SHAPES, beats, make_plan
@@ -71,6 +72,16 @@ def tokens_and_beats(plan: Plan, table: Table) -> tuple[list[int], list[int]]:
     return sent, received
 
 
+def timing(block: Embedding, tokens: int) -> list[Span]:
+    """A token is offered in the clock after the one before it was taken, and is taken with the last beat of its row."""
+    count = len(block.plan.residual) // block.plan.lanes
+    return [
+        *between(1 + block.latency, "x", range(tokens - 1), "y", range(count, tokens * count, count)),
+        *between(block.latency, "x", range(tokens), "y", range(count - 1, tokens * count, count)),
+        *paced(block.pace, "y", range(tokens * count)),
+    ]
+
+
 @pytest.mark.parametrize("bits", [3, 4, 6])
 @pytest.mark.parametrize(("shape", "largest_scale"), list(zip(SHAPES, [2047, 1023, 1], strict=True)))
 def test_rows_of_tokens(tmp_path, shape, largest_scale, bits):
@@ -78,12 +89,9 @@ def test_rows_of_tokens(tmp_path, shape, largest_scale, bits):
     plan = make_plan(*shape)
     table = random_table(plan, largest_scale, bits)
     sent, received = tokens_and_beats(plan, table)
-    sources = [
-        WAIVERS,
-        rom_file(table, plan, tmp_path),
-        convert(Embedding(plan, "embedding_rom", embedding_bits(table), embedding_scale_bits(table)), "embedding"),
-    ]
-    check_streams("embedding", sources, {"x": sent}, {"y": received})
+    block = Embedding(plan, "embedding_rom", embedding_bits(table), embedding_scale_bits(table))
+    sources = [WAIVERS, rom_file(table, plan, tmp_path), convert(block, "embedding")]
+    check_streams("embedding", sources, {"x": sent}, {"y": received}, timing=timing(block, len(sent)))
 
 
 def test_rom_text():

@@ -24,7 +24,7 @@ def multiplier(a_bits: int, b_bits: int, m: Module, c: Claims) -> None:
     dut = Multiplier(a_bits, b_bits)
     inside = c.place("dut", dut)
     digits, left = inside("digits"), inside("left")
-    number = Signal(range(dut.clocks + 1), init=dut.clocks)  # of the digit it is at
+    number = Signal(range(dut.latency + 1), init=dut.latency)  # of the digit it is at
     at, held, now = Signal.like(number), Signal(a_bits), Signal(a_bits)
     sum_, before = Signal(a_bits + b_bits + DIGIT_BITS), Signal(a_bits + b_bits + DIGIT_BITS)
     working = Signal()
@@ -33,7 +33,7 @@ def multiplier(a_bits: int, b_bits: int, m: Module, c: Claims) -> None:
         now.eq(Mux(dut.start, dut.a, held)),
         at.eq(Mux(dut.start, 0, number)),
         before.eq(Mux(dut.start, 0, sum_)),
-        working.eq(dut.start | (number != dut.clocks)),
+        working.eq(dut.start | (number != dut.latency)),
     ]
     m.d.sync += held.eq(now)
     with m.If(working):
@@ -44,8 +44,8 @@ def multiplier(a_bits: int, b_bits: int, m: Module, c: Claims) -> None:
     with m.If(dut.start):
         m.d.sync += known.eq(1)
     registers, place = Cat(inside("low"), inside("high")), left * DIGIT_BITS
-    c.always("number", (left == dut.clocks - number) & (known | (number == dut.clocks)))
-    c.always("done", dut.done == c.past(working & (at == dut.clocks - 1), init=0))
+    c.always("number", (left == dut.latency - number) & (known | (number == dut.latency)))
+    c.always("done", dut.done == c.past(working & (at == dut.latency - 1), init=0))
     c.always("digit", ~working | (digits[:DIGIT_BITS] == (now >> (at * DIGIT_BITS))[:DIGIT_BITS]))
     c.always("digits to come", ~known | ((registers ^ held >> (number * DIGIT_BITS)) & ((Const(1) << place) - 1) == 0))
     c.always("product", ~known | (registers >> place == sum_))
@@ -85,13 +85,13 @@ def accept(m: Module, c: Claims) -> None:
     dut = Accept(E_BITS, SUM_BITS, SUM_BITS)
     inside = c.place("dut", dut)
     p, q, scaled = inside("p"), inside("q"), inside("scaled")
-    age = Signal(range(dut.clocks + 1))  # clocks since `start`, 0: idle
+    age = Signal(range(dut.latency + 1))  # clocks since `start`, 0: idle
     with m.If(dut.start | age.any()):
-        m.d.sync += age.eq(Mux(age == dut.clocks, 0, age + 1))
+        m.d.sync += age.eq(Mux(age == dut.latency, 0, age + 1))
     c.assume(~dut.start | (age == 0))
     c.assume_stands(Cat(dut.e_p, dut.z_p, dut.e_q, dut.z_q, dut.random), dut.start | age.any() & ~dut.done)
 
-    first, second = q.clocks, dut.clocks  # ages at which the products and the third product are there
+    first, second = q.latency, dut.latency  # ages at which the products and the third product are there
     for name, each, begin, end in (("p", p, 0, first), ("q", q, 0, first), ("scaled", scaled, first, second)):
         c.always(f"{name} left", inside("left", each) == Mux((age > begin) & (age < end), end - age, 0))
         c.always(f"{name} done", each.done == (age == end))
@@ -112,9 +112,9 @@ def small_accept(m: Module, c: Claims) -> None:
     e_bits, sum_bits, random_bits = 3, 4, 9
     dut = Accept(e_bits, sum_bits, sum_bits, random_bits)
     c.place("dut", dut)
-    age = Signal(range(dut.clocks + 1))
+    age = Signal(range(dut.latency + 1))
     with m.If(dut.start | age.any()):
-        m.d.sync += age.eq(Mux(age == dut.clocks, 0, age + 1))
+        m.d.sync += age.eq(Mux(age == dut.latency, 0, age + 1))
     c.assume(~dut.start | (age == 0))
     c.assume_stands(Cat(dut.e_p, dut.z_p, dut.e_q, dut.z_q, dut.random), dut.start | age.any() & ~dut.done)
     p, q, now = dut.e_p * dut.z_q, dut.e_q * dut.z_p, dut.done & age.any()
@@ -128,12 +128,12 @@ def leftover(m: Module, c: Claims) -> None:
     dut = Leftover(2, E_BITS, SUM_BITS, SUM_BITS)
     c.place("dut", dut)
     coming = dut.e_valid
-    for _ in range(dut.LATENCY):
+    for _ in range(dut.latency):
         coming = c.past(coming, init=0)
     c.always("latency", dut.w_valid == coming)
     for lane in range(dut.lanes):
         e_p = dut.e_p[lane]
-        for _ in range(dut.LATENCY):
+        for _ in range(dut.latency):
             e_p = c.past(e_p)
         c.always(f"nothing in lane {lane}", ~dut.w_valid | e_p.any() | (dut.w[lane] == 0))
 

@@ -7,9 +7,11 @@ from amaranth.hdl import Array, Cat, Instance, Module, Mux, Signal
 from amaranth.lib import wiring
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 from embedding.shapes import beats, make_plan
 
+from hc1gen import network
 from hc1gen.golden.norm import rms_norm
 from hc1gen.network import Plan
 from hc1gen.rtl.cmvm import EXPONENT_BITS
@@ -18,7 +20,7 @@ from hc1gen.rtl.norm import RmsNorm
 
 
 class Norm(wiring.Component):
-    """The block with its tables, so that all its ports are streams; exponent and factor are 0 but on the last plane.
+    """The block with its tables, so that all its ports are streams; exponent and factor are 0 before they hold.
 
     With several users, vectors are theirs in turn.
     """
@@ -48,7 +50,7 @@ class Norm(wiring.Component):
             m.d.comb += b.user.eq(user)
         for y, made in ys:
             m.d.comb += [y.valid.eq(made.valid), made.ready.eq(y.ready), y.p.plane.eq(made.p.plane)]
-            with m.If(last):
+            with m.If(plane >= b.factor_latency):
                 m.d.comb += y.payload.eq(made.payload)
         return m
 
@@ -76,13 +78,18 @@ def vectors(plan: Plan) -> np.ndarray:
     return np.clip(np.round(np.concatenate([special, powers, random])), -top, top - 1).astype(np.int64)
 
 
+def node_of(plan: Plan, module: str) -> network.Norm:
+    """The node of a norm over the residual stream."""
+    return network.Norm("norm", module, "norm", plan.n.model.hidden, plan.residual, plan.lanes, 1)
+
+
 def run(name: str, plan: Plan, folder: Path, rounds: tuple[int, ...]) -> tuple[Run, list[Path]]:
     users = len(rounds)
     tables = [folder / f"gains_{name}{user}.sv" for user in range(users)]
     all_gains = [gains(plan, seed) for seed in range(1, users + 1)]
     bits = plan.n.config.gain_bits
     for table, gain in zip(tables, all_gains, strict=True):
-        table.write_text("\n".join(gain_module(table.stem, "norm", gain, plan.residual, plan.lanes, bits)) + "\n")
+        table.write_text("\n".join(gain_module(node_of(plan, table.stem), gain, bits)) + "\n")
     sent: list[int] = []
     found: dict[str, list[int]] = {f"y{user}": [] for user in range(users)}
     for turn, x in enumerate(vectors(plan)):
@@ -90,9 +97,29 @@ def run(name: str, plan: Plan, folder: Path, rounds: tuple[int, ...]) -> tuple[R
         sent += [pack(beat, plan.n.residual_bits) for _ in range(2) for beat in beats(x, plan.residual, plan.lanes)]
         slots = np.array([0 if i is None else mantissas[0, i] for i in plan.residual])
         planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)] * rounds[turn % users]
-        planes[-1] |= (pack([exponent[0]], EXPONENT_BITS) | int(factor[0]) << EXPONENT_BITS) << len(slots)
-        found[f"y{turn % users}"] += planes
-    return Run(Norm(plan, [table.stem for table in tables], rounds), {"x": sent}, found), tables
+        tail = (pack([exponent[0]], EXPONENT_BITS) | int(factor[0]) << EXPONENT_BITS) << len(slots)
+        held = RmsNorm.factor_latency // RmsNorm.pace
+        found[f"y{turn % users}"] += planes[:held] + [plane | tail for plane in planes[held:]]
+    norm = Norm(plan, [table.stem for table in tables], rounds)
+    return Run(norm, {"x": sent}, found, timing(norm, len(vectors(plan)))), tables
+
+
+def timing(norm: Norm, count: int) -> list[Span]:
+    """Each vector comes twice, the next one behind all its planes."""
+    block, beats, spans = norm.block, norm.block.beats, []
+    first_plane = [0] * block.users
+    for turn in range(count):
+        start, user = 2 * beats * turn, turn % block.users
+        y, plane = f"y{user}", first_plane[user]
+        first_plane[user] += norm.planes[user]
+        spans += between(block.latency, "x", [start + beats - 1], y, [plane])
+        spans += between(block.cut.gap, "x", [start + beats - 1], "x", [start + beats])
+        spans += paced(block.cut.pace, "x", range(start, start + beats))
+        spans += paced(block.cut.pace, "x", range(start + beats, start + 2 * beats))
+        spans += paced(block.pace, y, range(plane, first_plane[user]))
+        if turn < count - 1:
+            spans += between(block.recovery, y, [first_plane[user] - 1], "x", [start + 2 * beats])
+    return spans
 
 
 def test_norm(tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import through
 from cmvm.together import Run, check_together
 
 from hc1gen.golden.arith import Meter
@@ -98,7 +99,12 @@ def run(*sources: tuple[Source, list[Beat]], drop_bits: int = 0) -> Run:
     pairs = [(source, *words(source, beats, drop_bits)) for source, beats in sources]
     inputs = {f"x{i}": sent for i, (_, sent, _) in enumerate(pairs)}
     outputs = {f"y{source.sink}": received for source, _, received in pairs if received}
-    return Run(Requant(*(s for s, _ in sources), drop_bits=drop_bits), inputs, outputs)
+    timing = [
+        span
+        for i, (source, sent, _) in enumerate(pairs)
+        for span in through(Requant.latency, Requant.pace, len(sent), f"x{i}", f"y{source.sink}")
+    ]
+    return Run(Requant(*(s for s, _ in sources), drop_bits=drop_bits), inputs, outputs, timing)
 
 
 def test_requantisation():

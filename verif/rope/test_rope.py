@@ -6,12 +6,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.arith import Meter, round_shift
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.network import Order, Plan
+from hc1gen.network.llama import rotary
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
 from hc1gen.rtl.rope import Rope
@@ -21,7 +23,7 @@ class PositionInWord(wiring.Component):
     """`Rope` whose position comes with each word; between words the position is noise, as the payload is."""
 
     def __init__(self, plan: Plan):
-        self.block = Rope(plan)
+        self.block = Rope(rotary(plan))
         layout = data.StructLayout({"lanes": self.block.x.payload.shape(), "position": plan.position_bits})
         super().__init__({"x": In(stream.Signature(layout)), "y": self.block.signature.members["y"]})
 
@@ -83,7 +85,7 @@ def run(plan: Plan, positions: list[int], meter: Meter) -> Run:
     """A token at each of these positions."""
     c, rng = plan.n.config, np.random.default_rng(plan.lanes)
     sent, received = [], []
-    orders = (plan.keys, plan.values, plan.queries)
+    orders = [segment.order for segment in rotary(plan).segments]
     for number, position in enumerate(positions):
         vectors = token_vectors(plan, rng, extreme=number % 3 == 1)
         results = golden(plan, position, vectors, meter)
@@ -91,7 +93,21 @@ def run(plan: Plan, positions: list[int], meter: Meter) -> Run:
         for before, after, order in zip(vectors, results, orders, strict=True):
             sent += [w | position << lanes_bits for w in words(before, order, plan, c.qkv_bits)]
             received += words(after, order, plan, max(c.query_bits, c.kv_bits))
-    return Run(PositionInWord(plan), {"x": sent}, {"y": received})
+    design = PositionInWord(plan)
+    return Run(design, {"x": sent}, {"y": received}, timing(design.block, positions, len(sent)))
+
+
+def timing(block: Rope, positions: list[int], words: int) -> list[Span]:
+    """The first word of a token is offered, and its position is there, in the clock after the last one was taken."""
+    count = words // len(positions)
+    spans = between(block.latency, "x", range(words), "y", range(words))
+    for token, position in enumerate(positions):
+        start = token * count
+        spans += paced(block.pace, "y", range(start, start + count))
+        if token:
+            wait = block.angle_latency if position != positions[token - 1] else 0
+            spans += between(1 + wait, "x", [start - 1], "x", [start])
+    return spans
 
 
 EVERY = [*range(16), 15, 15, 0, 0, 7, 3, 15, 1]

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import through
 from cmvm.together import Run, check_together
 from embedding.shapes import make_plan
 
@@ -26,9 +27,8 @@ def run(n: Numerics, pairs: int, gates: np.ndarray, ups: np.ndarray) -> Run:
     width = max(n.config.gate_bits, n.config.up_bits)
     sent = np.stack([gates, ups], axis=1).reshape(-1, 2 * pairs)
     received = swiglu(gates, ups, n).reshape(-1, pairs)
-    return Run(
-        SwiGlu(n, pairs), {"x": [pack(b, width) for b in sent]}, {"y": [pack(b, n.hidden_bits) for b in received]}
-    )
+    words = {"x": [pack(b, width) for b in sent]}, {"y": [pack(b, n.hidden_bits) for b in received]}
+    return Run(SwiGlu(n, pairs), *words, through(SwiGlu.latency, SwiGlu.pace, len(sent)))
 
 
 def ends(bits: int) -> list[int]:
