@@ -1,7 +1,8 @@
 """What flows between the blocks of the chip, and the arithmetic they share.
 
 Streams are Amaranth streams: ports `x__payload`, `x__valid`, `x__ready`, clock `clk`, synchronous reset `rst`. A vector
-travels as beats of a fixed number of lanes; both ends know its length, so there is no end marker.
+travels as beats of a fixed number of lanes; both ends know its length, so there is no end marker. Words that tell of
+tokens are in `payloads`.
 
 Every block states how long it takes, in clocks, where nothing waits. A word is taken, or given, in the clock in which
 `valid` and `ready` are both high, or in which its pulse is high.

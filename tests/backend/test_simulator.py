@@ -242,12 +242,8 @@ def test_build_is_reused_until_the_verilog_changes(tmp_path, executable):
 def test_build_depends_on_the_words_at_the_ports(tmp_path):
     """The same Verilog, another manifest: the program would take the words apart in other places."""
     rtl_dir, names = bake(tmp_path), set()
-    for manifest in (
-        {"token_bits": 8, "draft": None},
-        {"token_bits": 7, "draft": None},
-        {"token_bits": 8, "draft": {}},
-    ):
-        (rtl_dir / "manifest.json").write_text(json.dumps(manifest))
+    for token_bits, draft in ((8, None), (7, None), (8, {"ahead": 2})):
+        (rtl_dir / "manifest.json").write_text(json.dumps({"token_bits": token_bits, "draft": draft}))
         names.add(executable_of(rtl_dir))
     assert len(names) == 3
 
