@@ -14,7 +14,8 @@ Every block states how long it takes, in clocks, where nothing waits. A word is 
     recovery    from the last word given until the first word of the next vector or token is taken
 
 Each is an attribute of the class, a property where it depends on parameters, a method where it depends on a position
-or on a beat. What is of another shape has a name of its own and says what it is. The block's test measures each of them; `clocks.py` adds them up.
+or on a beat. What is of another shape has a name of its own and says what it is. The block's test measures each of
+them; `clocks.py` adds them up.
 """
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned

@@ -46,8 +46,8 @@ def check_streams(
     """Raise AssertionError unless the design turns `inputs` (words by stream name) into `outputs`, in order.
 
     `design` is an Amaranth component, or Verilog files of which one holds the module `name`. `constants` are values
-    of ports that are not streams. Each pattern's run follows a run that a reset cut short. `timing` is what holds of the
-    transfers in the run without stalls.
+    of ports that are not streams. Each pattern's run follows a run that a reset cut short. `timing` is what holds of
+    the transfers in the run without stalls.
     """
     sources = [convert(design, name)] if isinstance(design, wiring.Component) else design
     case = {

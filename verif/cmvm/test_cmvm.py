@@ -106,9 +106,9 @@ def test_rows_read_twice(tmp_path):
     for name, (tile, vectors) in {"rows": thin(7, 5, 2), "beat": thin(3, 5, 4)}.items():
         named, unit = replace(tile, kind=name), Unit(replace(tile, kind=name), times=2)
         inputs, outputs = words_of(named, vectors)
-        beats = list(outputs["y"])
-        twice = [beats[i : i + tile.beats] * 2 for i in range(0, len(beats), tile.beats)]
-        runs[name] = Run(unit, inputs, {"y": sum(twice, [])}, timing(unit.control, len(vectors)))
+        beats = np.reshape(np.array(list(outputs["y"]), object), (len(vectors), tile.beats))
+        twice = np.concatenate([beats, beats], axis=1).reshape(-1)
+        runs[name] = Run(unit, inputs, {"y": twice}, timing(unit.control, len(vectors)))
         text += text_of(named)
     source = tmp_path / "tiles.sv"
     source.write_text(text)

@@ -20,6 +20,7 @@ def test_queue(tmp_path: Path, lanes: int, vocab: int, ahead: int):
     sources = [WAIVERS, convert(design, "draft_queue"), *written(tmp_path, memories(plan, ahead))]
     case = {
         "ahead": ahead, "beats": design.beats, "record_bits": drawn_token(plan).size,
-        "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000,
+        "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000, "latency": design.latency,
+        "read_latency": design.read_latency,
     }  # fmt: skip
     simulate("draft_queue", sources, "draft_queue", "draft_queue.ring", case=case)
