@@ -107,7 +107,7 @@ class Angles(wiring.Component):
     def latency(self) -> int:
         """Clocks from the first clock of a new position to `known`: one for each cosine and each sine, and one each to
         hold the position, to find the first phase and to keep the last sine."""
-        return self.node.n.model.head_dim + 3
+        return len(self._shifted) + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

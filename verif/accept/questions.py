@@ -26,20 +26,20 @@ class Port:
 
 @cocotb.test()
 async def questions(dut: Any) -> None:
-    """Every answer is right and comes after exactly `clocks`; questions that a reset cuts short are never answered."""
+    """Every answer is right and comes after exactly `latency` clocks; what a reset cuts short is never answered."""
     bench = Testbench(dut, constants={"start": 0})
     rng = random.Random(cocotb.RANDOM_SEED)
     ports = [Port(getattr(dut, port)) for port in PORTS]
-    for cut in range(CASE.clocks + 1):
+    for cut in range(CASE.latency + 1):
         await bench.reset()
         await _ask(dut, ports, rng.choice(CASE.questions), cut)
     await bench.reset()
-    for _ in range(2 * CASE.clocks):
+    for _ in range(2 * CASE.latency):
         await RisingEdge(dut.clk)
         assert not dut.done.value, "an answer to a question that a reset cut short"
     for question, answer in zip(CASE.questions, CASE.answers, strict=True):
-        await _ask(dut, ports, question, CASE.clocks)
-        assert dut.done.value, f"no answer after {CASE.clocks} clocks: {question}"
+        await _ask(dut, ports, question, CASE.latency)
+        assert dut.done.value, f"no answer after {CASE.latency} clocks: {question}"
         assert dut.accepted.value == answer, f"{dict(zip(PORTS, question, strict=True))}: expected {answer}"
 
 

@@ -18,7 +18,7 @@ def run(design: Accept, questions: list[Question], bits: int) -> None:
     """Ask all questions in one simulation."""
     answers = [int(accept(*question, bits)) for question in questions]
     assert {0, 1} == set(answers)
-    case = {"questions": questions, "answers": answers, "clocks": design.clocks}
+    case = {"questions": questions, "answers": answers, "latency": design.latency}
     simulate("accept", [WAIVERS, convert(design, "accept")], "accept", "accept.questions", case=case)
 
 

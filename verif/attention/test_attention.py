@@ -14,9 +14,10 @@ from bench.stalls import STALL_PATTERNS
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.attention import attend
 from hc1gen.network import Order, Plan
+from hc1gen.network.llama import attention
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
-from hc1gen.rtl.attention import Attention, latency, memories
+from hc1gen.rtl.attention import Attention, memories
 
 RNG_SEED = 20
 AMARANTH_STYLE = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE")
@@ -105,17 +106,18 @@ def case_of(plan: Plan, tokens: list[Token], patterns: list[str], interrupts: li
     c, noise = plan.n.config, np.random.default_rng(1)
     width = max(c.query_bits, c.kv_bits)
     inputs, outputs = [], []
-    times = 2 if plan.kv_words == 1 else 1
+    node = attention(plan)
+    times, block = node.output.passes, Attention(node)
     for token, context in zip(tokens, contexts(plan, tokens), strict=True):
-        for order, vector in ((plan.keys, token.k), (plan.values, token.v), (plan.queries, token.q)):
+        for order, vector in ((node.keys, token.k), (node.values, token.v), (node.queries, token.q)):
             inputs += beats(order, vector.reshape(-1), plan.pair_lanes, width, noise)
-        outputs += times * beats(plan.contexts, context, plan.lanes, plan.n.context_bits, None)
+        outputs += times * beats(node.contexts, context, plan.lanes, plan.n.context_bits, None)
     return {
         "inputs": inputs,
         "outputs": outputs,
         "times": times,
         "positions": [t.position for t in tokens],
-        "clocks": [latency(plan, t.position) for t in tokens],
+        "clocks": [block.duration(t.position) for t in tokens],
         "patterns": patterns,
         "interrupts": interrupts,
         "timeout": 400_000,
@@ -127,7 +129,8 @@ def run(
 ) -> None:
     """Simulate the tokens under every pattern; each pattern's run follows runs cut short after `interrupts` clocks."""
     plan.verify()
-    sources = [convert(Attention(plan), "attention"), *written(tmp_path, memories(plan))]
+    node = attention(plan)
+    sources = [convert(Attention(node), "attention"), *written(tmp_path, memories(node))]
     case = case_of(plan, tokens, [*patterns], [*interrupts])
     waivers = [f"lint_off -rule {rule}" for rule in AMARANTH_STYLE]
     simulate("attention", sources, "attention", "attention.tokens", case=case, vlt_lines=waivers)
@@ -173,4 +176,5 @@ def test_extremes_of_power_of_two_head_dim(tmp_path: Path, drop: int):
 def test_latency_of_the_default_shape():
     """The clocks that the simulations above measure, in figures."""
     plan = plan_of(*DEFAULT, context=512)
-    assert [latency(plan, position) for position in (0, 1, 100, 511)] == [19, 21, 219, 1041]
+    block = Attention(attention(plan))
+    assert [block.duration(position) for position in (0, 1, 100, 511)] == [19, 21, 219, 1041]

@@ -15,11 +15,22 @@ CASE = load_case()
 
 @dataclass
 class Model:
-    """Records with their beats, the oldest first; `beats` of the record to come; what was read last."""
+    """Records with their beats, the oldest first; `beats` of the record to come; what was read last.
+
+    heads and reads: what the queue is still to show, the next clock's first: the number of records and the oldest one;
+    the beat that was read.
+    """
 
     queue: list[tuple[int, dict[int, int]]] = field(default_factory=list)
     beats: dict[int, int] = field(default_factory=dict)
     read: int | None = None
+    heads: list[tuple[int, int | None]] = field(default_factory=lambda: [(0, None)] * CASE.latency)
+    reads: list[int | None] = field(default_factory=lambda: [None] * CASE.read_latency)
+
+    def note(self) -> None:
+        """What has become of the queue is to be shown, each part at its time."""
+        self.heads.append((len(self.queue), self.queue[0][0] if self.queue else None))
+        self.reads.append(self.read)
 
 
 class Bench:
@@ -58,7 +69,7 @@ class Bench:
         if write:
             model.beats[beat] = data
         if reset:  # the slots begin anew
-            self.model = Model(read=model.read)
+            self.model = Model(read=model.read, reads=[*model.reads, model.read])
             return
         if flush:
             model.queue.clear()
@@ -69,15 +80,16 @@ class Bench:
                 model.queue.append((record, model.beats))
         if (push and not flush) or rng.random() < 0.05:
             model.beats = {}
+        model.note()
 
     def _compare(self) -> None:
-        dut, model = self.dut, self.model
-        assert dut.level.value == len(model.queue)
-        assert dut.head_valid.value == int(bool(model.queue))
-        if model.queue:
-            assert dut.head.value == model.queue[0][0]
-        if model.read is not None:
-            assert dut.read_data.value == model.read
+        dut, (level, head), read = self.dut, self.model.heads.pop(0), self.model.reads.pop(0)
+        assert dut.level.value == level
+        assert dut.head_valid.value == int(level > 0)
+        if head is not None:
+            assert dut.head.value == head
+        if read is not None:
+            assert dut.read_data.value == read
 
 
 @cocotb.test()

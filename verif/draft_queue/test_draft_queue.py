@@ -19,6 +19,7 @@ def test_queue(tmp_path: Path, lanes: int, vocab: int, ahead: int):
     sources = [WAIVERS, convert(design, "draft_queue"), *written(tmp_path, memories(plan, ahead))]
     case = {
         "ahead": ahead, "beats": design.beats, "record_bits": design.record.shape().size,
-        "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000,
+        "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000, "latency": design.latency,
+        "read_latency": design.read_latency,
     }  # fmt: skip
     simulate("draft_queue", sources, "draft_queue", "draft_queue.ring", case=case)

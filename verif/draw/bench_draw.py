@@ -11,7 +11,7 @@ from bench.stream import Testbench
 from cocotb.triggers import Event, RisingEdge
 
 CASE = load_case()
-SCALE_CLOCKS = CASE.scale_clocks
+SCALE_LATENCY = CASE.scale_latency
 
 
 class Player:
@@ -40,7 +40,7 @@ class Player:
             for after in draw["cuts"]:
                 await self._cut_short(after)
             await self._sum()
-            await self._wait(SCALE_CLOCKS + next(self.pauses))
+            await self._wait(SCALE_LATENCY + next(self.pauses))
             await self._scan()
             await self._wait(next(self.pauses))
             await self._clear()
@@ -57,11 +57,11 @@ class Player:
             for beat, weights in enumerate(self.draw["w"][:left]):
                 self._put(weights, beat, scan)
                 if beat == CASE.beats - 1 and not scan:
-                    self.summed_at = self.now + 3
+                    self.summed_at = self.now + 1 + CASE.sum_latency
                 await self._clock()
-            left = max(left - CASE.beats - SCALE_CLOCKS, 0)
+            left = max(left - CASE.beats - SCALE_LATENCY, 0)
             if left:
-                await self._wait(SCALE_CLOCKS)
+                await self._wait(SCALE_LATENCY)
                 self.found_at = 0  # somewhere: `random` was noise
         await self._clear()
 
@@ -71,9 +71,9 @@ class Player:
             await self._wait(next(self.pauses))
             self._put(weights, beat, 0)
             if beat == CASE.beats - 1:
-                self.summed_at, self.total = self.now + 3, self.draw["total"]
+                self.summed_at, self.total = self.now + 1 + CASE.sum_latency, self.draw["total"]
             await self._clock()
-        await self._wait(1)
+        await self._wait(CASE.sum_latency - 1)
         self.rest()
         self.dut.random.value = self.draw["random"]
         await self._clock()
@@ -86,7 +86,7 @@ class Player:
             await self._wait(next(self.pauses))
             self._put(weights, beat, 1)
             if beat == self.draw["beat"]:
-                self.found_at = self.now + 3
+                self.found_at = self.now + 1 + CASE.find_latency
             await self._clock()
         await self._wait(max(self.found_at - self.now, 0))
 

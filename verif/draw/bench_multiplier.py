@@ -22,7 +22,7 @@ async def products(dut: Any) -> None:
         dut.start.value, dut.a.value, dut.b.value = 1, a, b
         await RisingEdge(dut.clk)
         dut.start.value, dut.a.value = 0, rng.getrandbits(CASE.widths[0])
-        for clock in range(1, CASE.clocks):
+        for clock in range(1, CASE.latency):
             await RisingEdge(dut.clk)
             assert dut.done.value == 0, f"done after {clock} clocks"
             if clock == index % 5 == index % 7:

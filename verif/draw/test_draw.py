@@ -54,7 +54,7 @@ def case_of(plan: Plan, bits: int, patterns: list[str]) -> dict[str, Any]:
     for weights in weights_of(plan.n.model.vocab, bits):
         for random in randoms_of(weights):
             token = draw(weights, random)
-            cuts = rng.integers(0, 2 * count + Draw.SCALE_CLOCKS, rng.integers(0, 2)).tolist()
+            cuts = rng.integers(0, 2 * count + Draw.scale_latency, rng.integers(0, 2)).tolist()
             known = {"random": random, "token": token, "weight": int(weights[token]), "beat": token // lanes}
             w = packed(weights)
             draws.append({"w": w, "scanned": w, "total": int(weights.sum()), "cuts": cuts} | known)
@@ -64,7 +64,8 @@ def case_of(plan: Plan, bits: int, patterns: list[str]) -> dict[str, Any]:
         w, none = packed(weights), packed(weights * 0)
         draws.append({"w": w, "scanned": none, "total": int(weights.sum()), "cuts": []} | known)
     return {
-        "draws": draws, "beats": count, "scale_clocks": Draw.SCALE_CLOCKS, "patterns": patterns, "timeout": 200_000,
+        "draws": draws, "beats": count, "sum_latency": Draw.sum_latency, "scale_latency": Draw.scale_latency,
+        "find_latency": Draw.find_latency, "patterns": patterns, "timeout": 200_000,
     }  # fmt: skip
 
 
@@ -80,6 +81,6 @@ def test_draws(shape, bits):
 @pytest.mark.parametrize("widths", [(32, 25), (32, 50), (8, 8), (9, 2), (3, 4), (1, 1)])
 def test_multiplier(widths):
     multiplier = Multiplier(*widths)
-    case = {"widths": widths, "clocks": multiplier.clocks}
+    case = {"widths": widths, "latency": multiplier.latency}
     sources = [WAIVERS, convert(multiplier, "multiplier")]
     simulate("multiplier", sources, "multiplier", "draw.bench_multiplier", case=case)

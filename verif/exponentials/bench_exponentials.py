@@ -11,7 +11,6 @@ from bench.stream import Testbench
 from cocotb.triggers import Event, RisingEdge
 
 CASE = load_case()
-LATENCY = CASE.latency
 SLOPE_BITS = 17
 
 
@@ -23,7 +22,7 @@ class Player:
         self.done = Event()
         self.rng = random.Random(f"{cocotb.RANDOM_SEED} player")
         self.now = self.beats = self.played = 0
-        self.open, self.full_at, self.largest = True, None, 0
+        self.open_at, self.full_at, self.largest = 0, None, 0
         self.expected: dict[int, tuple[int, int]] = {}
         """Clock → (beat, its exponentials)."""
 
@@ -47,7 +46,7 @@ class Player:
             self.dut.release.value = 1
             await self._clock()
             self.dut.release.value = 0
-            self.open, self.full_at, self.expected = True, None, {}
+            self.open_at, self.full_at, self.expected = self.now + CASE.recovery, None, {}
             self.played += 1
         self.done.set()
         while True:
@@ -56,7 +55,7 @@ class Player:
     async def _replay(self, e: list[int]) -> None:
         self.dut.replay.value = 1
         for beat, values in enumerate(e):
-            self.expected[self.now + 1 + LATENCY + beat] = (beat, values)
+            self.expected[self.now + 1 + CASE.latency + beat * CASE.pace] = (beat, values)
         await self._clock()
         self.dut.replay.value = 0
 
@@ -75,13 +74,14 @@ class Player:
         assert dut.full.value == full, f"full is {dut.full.value} (clock {self.now})"
         if full:
             assert dut.largest.value == self.largest, f"largest is {int(dut.largest.value)}, expected {self.largest}"
-        assert dut.x__ready.value == self.open, f"x.ready is {dut.x__ready.value} (clock {self.now})"
+        ready = self.open_at is not None and self.now >= self.open_at
+        assert dut.x__ready.value == ready, f"x.ready is {dut.x__ready.value} (clock {self.now})"
         self._compare("e", self.expected.get(self.now))
-        self._compare("ahead", self.expected.get(self.now + 1))
-        if self.open and dut.x__valid.value:
+        self._compare("ahead", self.expected.get(self.now + CASE.ahead))
+        if ready and dut.x__valid.value:
             self.beats += 1
             if self.beats == CASE.beats:
-                self.open, self.full_at, self.beats = False, self.now + 2, 0
+                self.open_at, self.full_at, self.beats = None, self.now + CASE.full_latency, 0
 
     def _compare(self, name: str, expected: tuple[int, int] | None) -> None:
         valid, beat = getattr(self.dut, f"{name}_valid").value, getattr(self.dut, f"{name}_beat").value

@@ -73,7 +73,9 @@ def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
             }
         )
     return {
-        "vectors": vectors, "beats": count, "latency": Exponentials.LATENCY, "patterns": patterns, "timeout": 100_000,
+        "vectors": vectors, "beats": count, "latency": Exponentials.latency, "ahead": Exponentials.ahead,
+        "full_latency": Exponentials.full_latency, "recovery": Exponentials.recovery, "pace": Exponentials.pace,
+        "patterns": patterns, "timeout": 100_000,
     }  # fmt: skip
 
 

@@ -21,12 +21,12 @@ async def draws(dut: Any) -> None:
         for number, answer in zip(CASE.numbers, answers, strict=True):
             await _pass(dut, vector, scan=0)
             dut.random.value = number
-            await clocks(dut.clk, 2)
+            await clocks(dut.clk, CASE.sum_latency)
             assert dut.summed.value
             dut.random.value = noise.getrandbits(len(dut.random))
-            await clocks(dut.clk, CASE.scale_clocks - 1)
+            await clocks(dut.clk, CASE.scale_latency - 1)
             await _pass(dut, vector, scan=1)
-            await clocks(dut.clk, 2)
+            await clocks(dut.clk, CASE.find_latency)
             assert dut.found.value
             assert dut.token.value == answer, f"{number:#x}: got {int(dut.token.value)}, expected {answer}"
             dut.clear.value = 1

@@ -31,7 +31,7 @@ def run(design: Leftover, questions: list[Beat], e_bits: int) -> None:
     """All beats in one simulation."""
     sent = [[pack(p, e_bits), pack(q, e_bits), z_p, z_q] for p, q, z_p, z_q in questions]
     answers = [pack(left(p, z_p, q, z_q), design.p_bits) for p, q, z_p, z_q in questions]
-    case = {"questions": sent, "answers": answers, "latency": design.LATENCY}
+    case = {"questions": sent, "answers": answers, "latency": design.latency}
     simulate("leftover", [WAIVERS, convert(design, "leftover")], "leftover", "leftover.beats", case=case)
 
 
@@ -71,7 +71,10 @@ def draw_from(plan: Plan, design: Draw, weights: list[Weights], numbers: list[in
     """Draw with every number from all weights, in one simulation."""
     vectors = [[pack(b, design.weight_bits) for b in beats(w, plan.vocabulary, plan.lanes)] for w in weights]
     answers = [[draw(np.array(w, object), number) for number in numbers] for w in weights]
-    case = {"vectors": vectors, "numbers": numbers, "answers": answers, "scale_clocks": design.SCALE_CLOCKS}
+    case = {
+        "vectors": vectors, "numbers": numbers, "answers": answers, "sum_latency": design.sum_latency,
+        "scale_latency": design.scale_latency, "find_latency": design.find_latency,
+    }  # fmt: skip
     simulate("draw", [WAIVERS, convert(design, "draw")], "draw", "leftover.draws", case=case)
 
 

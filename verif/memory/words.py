@@ -13,8 +13,10 @@ CASE = load_case()
 
 @cocotb.test()
 async def words(dut: Any) -> None:
-    """A read gives, a clock later and until the next read, the word as it was before a write of the same clock."""
-    rng, model, expected = random.Random(cocotb.RANDOM_SEED), {}, None
+    """A read gives, `read_latency` clocks later and until the next read, the word as it was before a write of the same
+    clock."""
+    rng, model, word = random.Random(cocotb.RANDOM_SEED), {}, None
+    coming = [None] * CASE.read_latency
     Clock(dut.clk, 2, "step", impl="gpi").start()
     compared = 0
     for clock in range(CASE.clocks):
@@ -26,12 +28,14 @@ async def words(dut: Any) -> None:
         data = rng.getrandbits(CASE.width)
         dut.write_data.value = data
         await RisingEdge(dut.clk)
+        expected = coming.pop(0)
         if expected is not None:
             assert dut.read_data.value == expected, (
                 f"clock {clock}: got {int(dut.read_data.value):#x}, expected {expected:#x}"
             )
             compared += 1
-        expected = model[read] if read_en else expected
+        word = model[read] if read_en else word
+        coming.append(word)
         if write_en:
             model[address] = data
     assert compared > CASE.clocks // 2

@@ -90,6 +90,8 @@ async def tokens(dut: Any, pattern: str) -> None:
         last = x.cycles[beats - 1 :: beats]
         took = [out - into for into, out in zip(last, y.cycles, strict=True)]
         assert took == [v["clocks"] for v in CASE.vectors], f"clocks from last beat in to token out: {took}"
+        again = {into - out for out, into in zip(y.cycles, x.cycles[beats::beats], strict=False)}
+        assert again == {CASE.recovery}, f"clocks from token out to the next vector's first beat: {again}"
 
 
 async def change(dut: Any) -> None:

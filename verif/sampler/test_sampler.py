@@ -25,6 +25,7 @@ HIGHEST = (1 << RANDOM_BITS) - 1
 def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
     """Vectors in which ties are frequent, a third of them greedy."""
     c, rng, count = plan.n.config, np.random.default_rng(2), len(plan.vocabulary) // plan.lanes
+    design = Sampler(plan)
     highest = (1 << (c.logit_bits - 1)) - 1
     widths = plan.token_bits, c.sample_bits, plan.n.sample_sum_bits
     vectors = []
@@ -42,11 +43,12 @@ def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
                 "random": random,
                 "e": [pack(b, c.sample_bits) for b in beats(e, plan.vocabulary, plan.lanes)],
                 "y": argmax(logits) if greedy else to_bits(drawn_token(*widths), drawn),
-                "clocks": 2 if greedy else count + Sampler.DRAW_CLOCKS + token // plan.lanes,
+                "clocks": design.greedy_latency if greedy else design.drawn_latency(token // plan.lanes),
             }
         )
     return {
-        "vectors": vectors, "beats": count, "widths": widths, "patterns": patterns, "timeout": 100_000,
+        "vectors": vectors, "beats": count, "widths": widths, "recovery": design.recovery, "patterns": patterns,
+        "timeout": 100_000,
     }  # fmt: skip
 
 

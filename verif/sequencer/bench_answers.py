@@ -44,8 +44,8 @@ async def answers(dut: Any, number: int, pattern: str, name: str) -> None:
     if pattern == "none" and scenario["brisk"]:
         first = len(scenario["conversations"][0]["prompt"])
         length = min(len(scenario["conversations"][1]["prompt"]), CASE.context)
-        taken = prompts.cycles[first + length - 1] - prompts.cycles[first] + 1
-        assert taken == length, f"{taken} clocks for a prompt of {length} tokens"
+        taken = prompts.cycles[first + length - 1] - prompts.cycles[first]
+        assert taken == (length - 1) * CASE.pace, f"{taken} clocks from the first to the last of {length} tokens"
 
 
 def check(want: str, world: World) -> None:

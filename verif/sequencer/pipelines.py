@@ -205,6 +205,8 @@ class World:
         self.counts = dict.fromkeys(("drafted", "accepted", "rejected", "flushed"), 0)
         self.expected = [(c, index) for c in self.conversations for index in range(len(c["answer"]))]
         self.decided = self.epoch = 0
+        self.due: int | None = None
+        """The clock in which the token of the last decision is to appear on `out`, until it does."""
         self.held_verify: int | None = None
         self.deepest = self.blocked = 0
         """The most records there were at a time; replacements that had to wait for what was on `issue`."""
@@ -241,11 +243,13 @@ class World:
         epoch = self.epoch % EPOCHS  # in the clock before this edge
         self._check_standing()
         self._check_ready()
+        self._check_due(now)
         decided, proposed = self.target.leaving, self.draft and self.draft.leaving
         push = bool(proposed) and proposed.tag.epoch == epoch
         assert not (decided and push), "a decision and a proposal in one clock"
         assert self._event("push") == push, f"push is {self._event('push')}, a proposal was taken: {push}"
         if decided:
+            self.due = now + CASE.latency
             self._decision(decided, self.target.answer.word)
         else:
             assert not (self._event("pop") or self._event("flush")), "pop or flush, and no decision"
@@ -274,6 +278,13 @@ class World:
             self.held_verify = verify
         else:
             self.held_verify = None
+
+    def _check_due(self, now: int) -> None:
+        """A decided token appears on `out` at its clock, and not before."""
+        if self.due is not None:
+            shown = bool(self.dut.out__valid.value)
+            assert shown == (now >= self.due), f"decision {self.decided - 1}: out is {shown} in clock {now}"
+            self.due = None if shown else self.due
 
     def _check_ready(self) -> None:
         """What is stale never waits; a decision does so only for `out`, or for its forerunner to be issued."""

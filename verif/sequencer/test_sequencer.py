@@ -91,7 +91,7 @@ def check(
     plan = make_plan(1, 7, vocab, context=context)
     case = {
         "scenarios": scenarios, "context": context, "eos": eos, "vocab": vocab, "token_bits": plan.token_bits,
-        "position_bits": plan.position_bits, "ahead": ahead,
+        "position_bits": plan.position_bits, "ahead": ahead, "latency": Sequencer.latency, "pace": Sequencer.pace,
         "runs": [(number, *run) for number, run in enumerate(runs)],
     }  # fmt: skip
     sources = [WAIVERS, convert(Sequencer(plan, eos, ahead), "sequencer")]

@@ -31,7 +31,7 @@ def test_slopes(config, step):
     random.Random(0).shuffle(temperatures)
     case = {
         "temperatures": temperatures, "slopes": [slope(t, n) if t else 0 for t in temperatures],
-        "latency": Temperature.LATENCY,
+        "latency": Temperature.latency,
     }  # fmt: skip
     sources = [WAIVERS, convert(Temperature(n), "to_slope")]
     simulate("temperature", sources, "to_slope", "temperature.bench_temperature", case=case)

@@ -6,6 +6,7 @@ import cocotb
 from bench.case import load_case
 from bench.stalls import STALL_PATTERNS, Pauses
 from bench.stream import Monitor, Testbench
+from bench.timing import check_spans
 
 CASE = load_case()
 
@@ -39,3 +40,4 @@ async def words(dut: Any, pattern: str) -> None:
     if pattern == "none":
         took = {out - into for into, out in zip(x.cycles, y.cycles, strict=True)}
         assert took == {CASE.latency}, f"latency {took}, stated {CASE.latency}"
+        check_spans(CASE.timing, {end.name: end.cycles for end in (x, y)})

@@ -6,6 +6,7 @@ import pytest
 from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
+from bench.timing import between
 from cmvm.together import WAIVERS
 
 from hc1gen.golden.threefry import Stream
@@ -20,9 +21,12 @@ def test_words(counter_bits, which):
     seeds = [0, 0, highest, highest] + [rng.getrandbits(SEED_BITS) for _ in range(count)]
     positions = [0, (1 << counter_bits) - 1] * 2 + [rng.getrandbits(counter_bits) for _ in range(count)]
     pairs = [Stream(seed, which).at(position) for seed, position in zip(seeds, positions, strict=True)]
+    turns = range(len(positions))
+    timing = between(Threefry.latency, "x", turns, "y", turns)
+    timing += between(Threefry.recovery, "y", turns[:-1], "x", turns[1:])
     case = {
         "seeds": seeds, "positions": positions, "words": [to_bits(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
-        "latency": Threefry.LATENCY, "patterns": list(STALL_PATTERNS),
+        "latency": Threefry.latency, "patterns": list(STALL_PATTERNS), "timing": timing,
     }  # fmt: skip
     sources = [WAIVERS, convert(Threefry(counter_bits, which), "threefry")]
     simulate("threefry", sources, "threefry", "threefry.bench_threefry", case=case)

@@ -101,3 +101,5 @@ async def choices(dut: Any, pattern: str) -> None:
         took = [b - a for a, b in zip(x.cycles[CASE.beats - 1 :: CASE.beats], y.cycles, strict=True)]
         wrong = [(i, t, c) for i, (t, c) in enumerate(zip(took, CASE.clocks, strict=True)) if t != c]
         assert not wrong, f"(vector, clocks, expected): {wrong}"
+        again = {b - a for a, b in zip(y.cycles, x.cycles[CASE.beats :: CASE.beats], strict=False)}
+        assert again == {CASE.recovery}, f"clocks from a token to the next vector's first beat: {again}"

@@ -124,13 +124,13 @@ def expected(vector: Vector, plan: Plan) -> tuple[int, Outcome]:
 
 
 def clocks(vector: Vector, answer: tuple[int, Outcome], design: Verifier) -> int:
-    """From the last beat of x to y: what the docstring says."""
-    count, k = design.exponentials.beats, answer[0] // design.plan.lanes
+    """From the last beat of x to y: what the verifier states."""
+    beat = answer[0] // design.plan.lanes
     if vector.temperature == 0:
-        return 2
+        return design.greedy_latency
     if answer[1] == Outcome.SAMPLED:
-        return count + 13 + k
-    return design.accept.clocks + (count + 8 if answer[1] == Outcome.ACCEPTED else 2 * count + 22 + k)
+        return design.drawn_latency(beat)
+    return design.accepted_latency if answer[1] == Outcome.ACCEPTED else design.rejected_latency(beat)
 
 
 def case_of(design: Verifier, vectors: list[Vector]) -> dict[str, object]:
@@ -162,7 +162,7 @@ def case_of(design: Verifier, vectors: list[Vector]) -> dict[str, object]:
     return {
         "x": x, "random": random, "y": chosen, "offers": offers,
         "clocks": [clocks(v, a, design) for v, a in zip(vectors, answers, strict=True)],
-        "beats": design.exponentials.beats, "patterns": list(STALL_PATTERNS),
+        "recovery": design.recovery, "beats": design.exponentials.beats, "patterns": list(STALL_PATTERNS),
     }  # fmt: skip
 
 

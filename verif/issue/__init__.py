@@ -1,0 +1,1 @@
+"""Testbench of the registers through which tokens enter the pipelines."""

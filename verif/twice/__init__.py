@@ -1,0 +1,1 @@
+"""Testbench of the memory that says a vector twice."""
