@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command import QUICK, SMALL, hc1gen, refused
 
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.backend.verify.chip import expected_chip, manifest_differences
+from hc1gen.backend.verify.chip import expected_chip, expected_manifest, manifest_differences
 from hc1gen.frontend.checkpoint import load_checkpoint
 
 pytest.importorskip("pyosys", reason="pyosys is not installed")
@@ -40,7 +42,7 @@ def test_a_chip_with_rows_of_more_bits(tmp_path, fabric):
     fields = hc1gen("verify", out, "--model", wide, "--json").fields
     assert fields["match"] and fields["differences"] == []
     if fabric == "behavioural":
-        root = json.loads((out / "manifest.json").read_text())["model_root"]
+        root = ChipFolder.read(out).manifest.model_root
         assert audit(out, tmp_path / "audit.py").stdout.strip() == root
 
 
@@ -62,7 +64,7 @@ def change(path: Path, pattern: str, replacement: str | Callable[[re.Match], str
 def test_the_verilog_is_the_model(both, tmp_path):
     fields = hc1gen("verify", both, "--model", SMALL, "--json").fields
     assert fields["match"] and fields["differences"] == []
-    root = json.loads((both / "manifest.json").read_text())["model_root"]
+    root = ChipFolder.read(both).manifest.model_root
     assert set(fields["roots"].values()) == {root} and len(fields["roots"]) == 5
     for view in ("behavioural", "structural"):
         read = fields["read"][view]
@@ -126,9 +128,11 @@ def test_a_row_that_cannot_be_read_is_told_as_that(both, tmp_path):
 @pytest.mark.parametrize("change", [{"context": 15}, {"lanes": 5}, {"token_bits": 7}])
 def test_a_manifest_edited_by_hand_is_noticed(both, change):
     """Also where nothing but the Merkle root hangs on a field."""
-    manifest = json.loads((both / "manifest.json").read_text()) | change
+    folder = ChipFolder.read(both)
+    manifest = replace(folder.manifest, **change)
     chip = expected_chip(manifest, load_checkpoint(SMALL), None)
-    found = {difference.what for difference in manifest_differences(both, manifest, chip)}
+    differences = manifest_differences(replace(folder, manifest=manifest), expected_manifest(manifest, chip), chip)
+    found = {difference.what for difference in differences}
     assert found & {"merkle.root", *change}
 
 

@@ -136,15 +136,15 @@ class ChipFolder:
         """`InputError(where)` that names every file that is missing."""
         missing = [name for name in names if not self.file(name).is_file()]
         if missing:
-            raise InputError(where, [problem(name, "no file", _wanted(name), AGAIN) for name in missing])
+            raise InputError(where, [_missing(name) for name in missing])
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in folder `path`; `InputError` as `ChipFolder.read` says."""
     where = path / MANIFEST
     if not path.is_dir():
-        found = "is no folder" if path.exists() else "no such folder"
-        raise InputError(path, f"{found}; {BAKE}")
+        found = "this is no folder" if path.exists() else "no such folder"
+        raise InputError(path, f"not a baked chip: {found}; {BAKE}")
     if not where.is_file():
         raise InputError(path, problem("not a baked chip", f"no {MANIFEST}", "one", BAKE))
     content = read_object(where)
@@ -176,5 +176,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield problem(f"modules[{i}].name", module.name, "a module that `tiles` has", AGAIN)
 
 
-def _wanted(name: str) -> str:
-    return "Verilog" if name.endswith(VERILOG) else "one"
+def _missing(name: str) -> str:
+    if name.endswith(VERILOG):
+        return problem(name, "no file", "Verilog", AGAIN)
+    return f"{name}: cannot be read: no such file; {AGAIN}"

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
 from .layout import BLOCKS
-from .names import INSIDE, INSIDE_WORDS
+from .names import END, INSIDE, INSIDE_WORDS
 from .typed import Pattern, Range
 
 Size = Annotated[int, Range(1)]
-Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$", "a Verilog name")]
+Name = Annotated[str, Pattern("^[A-Za-z_][A-Za-z0-9_]*" + END, "a Verilog name")]
 FilePath = Annotated[str, Pattern(INSIDE, INSIDE_WORDS)]
 View = Literal["behavioural", "structural"]
 """How a tile is written: as counts, or as adders."""

@@ -46,7 +46,7 @@ class Pattern:
     words: str
 
     def fits(self, value: Any) -> bool:
-        return re.fullmatch(self.regex, value) is not None
+        return re.search(self.regex, value) is not None
 
     def __str__(self) -> str:
         return self.words
