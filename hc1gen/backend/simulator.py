@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -28,7 +29,17 @@ MOST_TOKEN_BITS = 29
 """So that an output, two tokens and 5 bits, fits a word of 64 bits."""
 LOG_TAIL = 30
 
-VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal")
+VERILATOR_OPTIONS = (
+    "-O3",
+    "--no-MMD",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--output-split",
+    "20000",
+    "-Wno-fatal",
+)
 COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """`-O1` for what runs each clock: beyond it the build takes longer than a usual run saves."""
 
@@ -76,13 +87,15 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
         return executable
     verilator, design, out = tools.simulation_tools(), _design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
-    try:
-        for command in _commands(verilator, work, design, jobs):
+    with tempfile.TemporaryDirectory(prefix="hc1gen-") as folder:  # make takes no path with a space or a `#`
+        for command in _commands(verilator, Path(folder), design, jobs):
             _call(command, verilator, progress or (lambda line: None))
-        (work / "chip").replace(executable)
-    finally:
-        shutil.rmtree(work)
+        part = out / f".{executable.name}-{token_hex(4)}"
+        try:
+            shutil.copy(Path(folder) / "chip", part)
+            part.replace(executable)
+        finally:
+            part.unlink(missing_ok=True)
     return executable
 
 

@@ -34,7 +34,7 @@ def chip() -> Chip:
 
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory, chip) -> Path:
-    out = tmp_path_factory.mktemp("bake") / "small"
+    out = tmp_path_factory.mktemp("bake") / "small chip"
     backend.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
     return out
 

@@ -14,8 +14,15 @@ from handmade_folder import handmade
 from hc1gen.backend import bake as backend
 from hc1gen.backend.folder import layout, schema
 from hc1gen.backend.folder.chip_folder import ChipFolder, containing
-from hc1gen.backend.folder.manifest import FORMAT, Manifest
-from hc1gen.backend.folder.modules import MemoryModule, NetlistModule, TileModule
+from hc1gen.backend.folder.manifest import FORMAT, Manifest, TileContent
+from hc1gen.backend.folder.modules import (
+    AddersModule,
+    BlockModule,
+    MemoryModule,
+    NetlistModule,
+    TableModule,
+    TileModule,
+)
 from hc1gen.backend.folder.target import is_baked
 from hc1gen.backend.folder.typed import types_of
 from hc1gen.errors import InputError
@@ -59,6 +66,16 @@ def made(tmp_path) -> ChipFolder:
     modules = [MemoryModule.of("cache", 16, 8), NetlistModule.of("chip")]
     files = {module.path: f"module {module.name}; endmodule\n" for module in modules}
     return handmade(tmp_path / "chip", files, modules)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> JSON:
+    """A small manifest that has every field there is."""
+    modules = [TileModule.of("tile", "structural"), AddersModule.of("adders"), TableModule.of("gain", "norm"),
+               MemoryModule.of("cache", 16, 8), BlockModule.of("rope"), NetlistModule.of("chip")]  # fmt: skip
+    tile = TileContent("tile", ("q",), (0, -1), 2, (0, 1), weights=2, zero_weights=0, full_adders=2)
+    files = {module.path: "" for module in modules}
+    return manifest_of(handmade(tmp_path_factory.mktemp("whole"), files, modules, [tile], ahead=2).path)
 
 
 def manifest_of(folder: Path) -> JSON:
@@ -185,9 +202,8 @@ def changed(manifest: JSON, way: tuple[Any, ...], change: Callable[[Any, Any], N
     return whole
 
 
-def test_every_field_is_needed_and_has_its_type(baked, tmp_path):
+def test_every_field_is_needed_and_has_its_type(whole, tmp_path):
     """Without it, or as something else, it is refused by its name, by the reader and by the schema alike."""
-    manifest = manifest_of(baked)
     path = tmp_path / layout.MANIFEST
 
     def remove(parent: Any, key: Any) -> None:
@@ -201,14 +217,14 @@ def test_every_field_is_needed_and_has_its_type(baked, tmp_path):
 
     free = {("files",), ("kinds",), ("draft", "kinds")}
     count = 0
-    for way in places_of(manifest):
+    for way in places_of(whole):
         changes = [replace]
         if isinstance(way[-1], str) and way[:-1] not in free:
             changes += [remove, add]
         for change in changes:
             if way == ("hc1gen",) and change is remove:
                 continue  # then it is no manifest of ours
-            wrong = changed(manifest, way, change)
+            wrong = changed(whole, way, change)
             path.write_text(json.dumps(wrong))
             name = f"{named(way)}_2" if change is add else named(way)
             with pytest.raises(InputError) as error:
