@@ -164,6 +164,14 @@ def test_schema_in_the_package_is_up_to_date():
     assert get_args(types_of(Manifest)["format"]) == (FORMAT,)
 
 
+def test_every_field_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
+    whole = json.loads(SCHEMA.read_text())
+    own = [definition for name, definition in whole["$defs"].items() if name != "NumericConfig"]
+    names = {name for definition in (whole, *own) for name in definition["properties"]}
+    assert names and not [name for name in sorted(names) if f"`{name}`" not in text]
+
+
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 
