@@ -279,6 +279,14 @@ def test_wrong_values_are_told(baked, tmp_path, way, value, message):
     assert not fits(wrong)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1" + 400 * "0"])
+def test_numbers_that_no_float_has(made, number):
+    """Python reads them, though JSON has no such, and a schema says nothing of them."""
+    path = made.path / layout.MANIFEST
+    path.write_text(path.read_text().replace('"rope_theta": 10000.0', f'"rope_theta": {number}'))
+    assert "model.rope_theta: got " in refused(made.path)
+
+
 def test_every_wrong_field_is_told_at_once(made):
     path = made.path / layout.MANIFEST
     path.write_text(json.dumps(manifest_of(made.path) | {"lanes": 0, "context": None, "draught": None}))
