@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hc1gen.network import Plan
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.attention import latency
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.sampler import Sampler
 from hc1gen.rtl.transformer import PARTS
 

@@ -17,11 +17,11 @@ from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.network import Plan, llama
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 
 CHECKPOINT = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
@@ -42,7 +42,11 @@ def baked(out: Path) -> Path:
     """The small chip, baked anew."""
     shutil.rmtree(out, ignore_errors=True)
     model = calibrate(quantize(load_checkpoint(CHECKPOINT), NumericConfig()), CONTEXT, CALIBRATION_TOKENS)
-    bake(Chip(Transformer(model, Plan(model.numerics(CONTEXT), LANES, KV_HEADS))), out, CHECKPOINT / "tokenizer.json")
+    bake(
+        Chip(Transformer(model, llama(Plan(model.numerics(CONTEXT), LANES, KV_HEADS)))),
+        out,
+        CHECKPOINT / "tokenizer.json",
+    )
     return out
 
 

@@ -150,10 +150,10 @@ class Bench:
 
 def tiles(model: QuantizedModel) -> Iterator[np.ndarray]:
     """Integers of every tile: rows with common inputs stacked."""
-    for layer in model.layers:
+    for index in range(model.model.layers):
         for group in GROUPS:
-            yield np.concatenate([getattr(layer, field).weights for field in group])
-    yield model.head.weights
+            yield np.concatenate([model.matrix(layer_tensor(index, field)).weights for field in group])
+    yield model.matrix(HEAD).weights
 
 
 def area(matrix: np.ndarray) -> float:

@@ -19,10 +19,10 @@ from hc1gen.cli.models import EMBEDDED, Checkpoint
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.network import Plan, llama
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
@@ -40,12 +40,8 @@ SIMULATED = ((8, 4, 1), (8, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
 
 def cut(model: QuantizedModel, layers: int) -> QuantizedModel:
     """The first layers of a model, with no end token: it speaks nonsense, in the same time for each layer."""
-    return replace(
-        model,
-        model=replace(model.model, layers=layers, eos=()),
-        formats=replace(model.formats, layers=model.formats.layers[:layers]),
-        layers=model.layers[:layers],
-    )
+    first = model.first_layers(layers)
+    return replace(first, model=replace(first.model, eos=()))
 
 
 def plan_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Plan:
@@ -56,7 +52,7 @@ def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
     """Clocks of the token at `POSITION`, in Verilator."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "chip"
-        bake(Chip(Transformer(model, plan)), folder, EMBEDDED / "tokenizer.json")
+        bake(Chip(Transformer(model, llama(plan))), folder, EMBEDDED / "tokenizer.json")
         with simulator.ChipSimulator(simulator.build(folder, jobs)) as chip:
             answer = list(chip.run([1] * POSITION, Settings(limit=2)))
     return answer[1].clocks
@@ -77,9 +73,11 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
         "position": POSITION,
         "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
         "checks": checks,
-        "full_adders": sum(kind.full_adders for kind in kind_costs(Transformer(model, plan))),
-        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(Transformer(model, plan))),
-        "kv_bits": kv_bits(plan),
+        "full_adders": sum(kind.full_adders for kind in kind_costs(Transformer(model, llama(plan)))),
+        "accumulator_flip_flops": sum(
+            kind.accumulator_flip_flops for kind in kind_costs(Transformer(model, llama(plan)))
+        ),
+        "kv_bits": kv_bits(llama(plan)),
         "conditions": conditions(),
     }
 
@@ -90,7 +88,7 @@ def _count(output: Output, model: QuantizedModel, points: dict[tuple[int, int], 
         for done, point in enumerate(POINTS):
             if time.monotonic() - start < seconds:
                 progress("lanes {}, KV heads {}".format(*point), done)
-                points[point] |= cells.chip_cells(Chip(Transformer(model, plan_of(model, *point))))
+                points[point] |= cells.chip_cells(Chip(Transformer(model, llama(plan_of(model, *point)))))
 
 
 def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:

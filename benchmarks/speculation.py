@@ -19,12 +19,12 @@ from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
+from hc1gen.network import Plan, llama
 from hc1gen.outcome import Outcome
 from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.chip import DRAFT, Chip
 from hc1gen.rtl.leftover import Leftover
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
@@ -122,7 +122,7 @@ def plans_of(baked: Baked) -> tuple[Chip, tuple[Plan, Plan]]:
     assert manifest.draft is not None
     target = Plan(baked.model.numerics(baked.context), manifest.lanes, manifest.kv_heads_per_clock)
     draft = Plan(baked.draft.numerics(baked.context), manifest.lanes, manifest.draft.kv_heads_per_clock, DRAFT)
-    chip = Chip(Transformer(baked.model, target), Transformer(baked.draft, draft), baked.ahead)
+    chip = Chip(Transformer(baked.model, llama(target)), Transformer(baked.draft, llama(draft)), baked.ahead)
     return chip, (target, draft)
 
 

@@ -15,19 +15,18 @@ import hc1gen
 from hc1gen.backend.bake import bake
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.folder.manifest import Manifest
-from hc1gen.backend.folder.modules import Fabric
 from hc1gen.backend.folder.target import is_baked
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.frontend.model import ModelIR
+from hc1gen.frontend.model import HEAD, ModelIR
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
+from hc1gen.network import Plan, llama
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import DRAFT, Chip
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 
 PACKAGE = Path(hc1gen.__file__).parent
@@ -53,7 +52,7 @@ class Recipe:
     eos: int | None = None
     draft: str | None = None
     ahead: int = 0
-    fabric: Fabric = "behavioural"
+    fabric: str = "behavioural"
     wide: bool = False
 
     @property
@@ -139,18 +138,17 @@ def design(recipe: Recipe) -> Design:
 
 def _transformer(model: QuantizedModel, recipe: Recipe, prefix: str = "") -> Transformer:
     plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock, prefix)
-    return Transformer(model, plan)
+    return Transformer(model, llama(plan))
 
 
 def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
     """See `Recipe`."""
     if recipe.draft == "layer":
-        first = replace(target.formats, layers=target.formats.layers[:1])
-        return replace(target, model=replace(target.model, layers=1), formats=first, layers=target.layers[:1])
+        return target.first_layers(1)
     if recipe.draft == "noise":
-        order, head = np.random.default_rng(1).permutation(target.model.vocab), target.head
+        order, head = np.random.default_rng(1).permutation(target.model.vocab), target.matrix(HEAD)
         arrays = {name: getattr(head, name)[order] for name in ("weights", "scale", "mantissa", "exponent")}
-        return replace(target, head=replace(head, **arrays))
+        return replace(target, tensors={**target.tensors, HEAD: replace(head, **arrays)})
     if recipe.draft is None or recipe.draft == "itself":
         return target if recipe.draft else None
     return _calibrated(load_checkpoint(_folder(recipe.draft)), recipe.context)

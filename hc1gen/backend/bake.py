@@ -1,26 +1,20 @@
 """Bake: from a quantised model to `rtl_out/<name>/`, whole or not at all, the same bytes for the same input."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import wiring
 
 from .. import __version__
-from ..frontend.model import EMBEDDING, FINAL_NORM, layer_tensor
 from ..quant import saved
-from ..rtl import tile as tiles
-from ..rtl.behavioural import behavioural
+from ..quant.merkle import Tree
 from ..rtl.chip import Chip
-from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.gain import gain_module
-from ..rtl.plan import Order
-from ..rtl.provenance import Tree
-from ..rtl.structural import ADDERS, adders, structural
-from ..rtl.tile import Tile
-from ..rtl.tile import View as Lines
+from ..rtl.tiles import VIEWS, Tile
 from ..rtl.transformer import Transformer
 from . import flow
 from .amaranth_modules import to_verilog
@@ -38,15 +32,13 @@ from .folder.manifest import (
     TileKind,
 )
 from .folder.modules import (
-    AddersModule,
     BlockModule,
-    Fabric,
     MemoryModule,
     Module,
     NetlistModule,
+    SharedModule,
     TableModule,
     TileModule,
-    View,
     views_of,
 )
 from .folder.target import check_target, replacing
@@ -55,8 +47,6 @@ from .verilator_config import verilator_config
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being written, how many modules are done, and how many there are."""
-VIEWS: dict[View, Callable[[Tile], Lines]] = {"behavioural": behavioural, "structural": structural}
-"""View → what writes a tile so."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class VerilogModule:
 
 
 def bake(
-    chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None, fabric: Fabric = "behavioural"
+    chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None, fabric: str = "behavioural"
 ) -> ChipFolder:
     """Write `chip` to folder `out`. fabric: the view or views of the tiles; tokenizer: a file, which is copied.
 
@@ -86,7 +76,7 @@ def _silent(name: str, done: int, count: int) -> None:
     """No progress."""
 
 
-def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: Fabric) -> Manifest:
+def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: str) -> Manifest:
     writer = FolderWriter(work)
     written: list[Module] = []
     for module in modules(chip, fabric, progress):
@@ -95,7 +85,7 @@ def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: 
     simulation, synthesis = ([entry for entry in written if entry.is_in(view)] for view in views_of(fabric))
     writer.lines(layout.SIMULATION, (entry.path for entry in simulation))
     writer.lines(layout.SYNTHESIS, (entry.path for entry in synthesis))
-    names = [entry.name for entry in simulation if not isinstance(entry, AddersModule)]
+    names = [entry.name for entry in simulation if not isinstance(entry, SharedModule)]
     writer.lines(layout.WAIVERS, verilator_config(layout.BLOCKS, names))
     for path, lines in flow.files(synthesis).items():
         writer.lines(path, lines)
@@ -106,7 +96,7 @@ def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: 
     return writer.manifest(describe(chip, fabric, written))
 
 
-def modules(chip: Chip, fabric: Fabric, progress: Progress = _silent) -> Iterator[VerilogModule]:
+def modules(chip: Chip, fabric: str, progress: Progress = _silent) -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
     blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
@@ -120,49 +110,27 @@ def modules(chip: Chip, fabric: Fabric, progress: Progress = _silent) -> Iterato
         yield VerilogModule(NetlistModule.of(netlist.name), netlist.verilog())
 
 
-def entries(chip: Chip, fabric: Fabric) -> list[Module]:
-    """What the manifest says of the modules; none is made for it."""
+def entries(chip: Chip, fabric: str) -> list[Module]:
+    """What the manifest says of the modules; none is written for it."""
+    warnings.filterwarnings("ignore", category=UnusedElaboratable)  # blocks are made for their names alone
     return [module.entry for module in modules(chip, fabric)]
 
 
-def _leaves(chip: Chip, fabric: Fabric) -> Iterator[VerilogModule]:
+def _leaves(chip: Chip, fabric: str) -> Iterator[VerilogModule]:
     """Tiles, tables and memories."""
-    views = dict.fromkeys(views_of(fabric))
-    if "structural" in views:
-        yield VerilogModule(AddersModule.of(ADDERS), adders())
+    views = [VIEWS[name] for name in dict.fromkeys(views_of(fabric))]
+    for view in views:
+        for file in view.shared():
+            yield VerilogModule(SharedModule(file.module, file.path, "shared", view.name), file.lines)
     for transformer in chip.transformers:
         for tile in transformer.tiles():
             for view in views:
-                yield VerilogModule(TileModule.of(tile.name, view), _tile(transformer, tile, VIEWS[view]))
-        yield from _tables(transformer)
+                for file in view.files(tile):
+                    yield VerilogModule(TileModule(file.module, file.path, "tile", view.name), file.lines)
+        for tensor, file in transformer.tables():
+            yield VerilogModule(TableModule(file.module, file.path, "table", tensor), file.lines)
     for memory in chip.memories():
         yield VerilogModule(MemoryModule.of(memory.name, memory.words, memory.bits), [memory.verilog()])
-
-
-def _tile(transformer: Transformer, tile: Tile, view: Callable[[Tile], Lines]) -> Iterator[str]:
-    """Lines of a tile, made when the first is asked for."""
-    scale_bits = transformer.plan.n.config.scale_bits
-    yield from tiles.module(tile, view(tile), transformer.kinds[tile.kind].acc_bits, scale_bits)
-
-
-def _tables(transformer: Transformer) -> Iterator[VerilogModule]:
-    """Gains and embedding."""
-    model, plan = transformer.model, transformer.plan
-    c = plan.n.config
-    for name, tensor, gain in _gains(transformer):
-        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
-        yield VerilogModule(TableModule.of(name, tensor), lines)
-    rom = plan.prefix + ROM
-    yield VerilogModule(TableModule.of(rom, EMBEDDING), embedding_rom(rom, model, plan))
-
-
-def _gains(transformer: Transformer) -> Iterator[tuple[str, str, Any]]:
-    """(module, tensor, gains) of every norm."""
-    prefix = transformer.plan.prefix
-    for i, weights in enumerate(transformer.model.layers):
-        yield f"{prefix}layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
-        yield f"{prefix}layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
-    yield f"{prefix}final_gain", FINAL_NORM, transformer.model.final_gain.gain
 
 
 def _blocks(components: dict[str, wiring.Component], progress: Callable[[str], None]) -> Iterator[VerilogModule]:
@@ -179,7 +147,7 @@ def _blocks(components: dict[str, wiring.Component], progress: Callable[[str], N
         yield VerilogModule(BlockModule.of(name), lines(name))
 
 
-def describe(chip: Chip, fabric: Fabric, entries: Iterable[Module]) -> Manifest:
+def describe(chip: Chip, fabric: str, entries: Iterable[Module]) -> Manifest:
     """The manifest without the file digests: what was baked, from what, in which shape."""
     plan, draft = chip.target.plan, chip.draft
     return Manifest(
@@ -220,14 +188,14 @@ def _describe(transformer: Transformer, tree: Tree, saved_model: str) -> dict[st
 
 
 def _tile_entry(tile: Tile) -> TileContent:
-    def lanes_of(order: Order) -> tuple[int, ...]:
+    def lanes_of(order: Iterable[int | None]) -> tuple[int, ...]:
         return tuple(-1 if i is None else i for i in order)
 
     return TileContent(
         module=tile.name,
-        tensors=tuple(m.name for m in tile.matrices),
+        tensors=tile.tensors,
         rows=lanes_of(tile.rows),
-        part_rows=tile.part_beats * tile.lanes,
+        part_rows=tile.group_beats * tile.lanes,
         columns=lanes_of(tile.columns),
         weights=int(tile.weights.size),
         zero_weights=int((tile.weights == 0).sum()),

@@ -16,30 +16,25 @@ from typing import NamedTuple, Self
 from hc1gen.backend import tools
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.folder.layout import MANIFEST, SIMULATORS
+from hc1gen.backend.payload_header import WORD_BITS, payload_header
 from hc1gen.errors import CheckFailed, InputError, problem
 from hc1gen.outcome import Outcome
 from hc1gen.quant.numerics import TEMPERATURE_BITS
 from hc1gen.reason import Reason
+from hc1gen.rtl.payloads import output_token, prompt_token
 from hc1gen.settings import GREEDY, LIMIT_BITS, SEED_BITS, Settings
 
 MAIN = Path(__file__).with_name("sim_main.cpp")
 PATIENCE = 5_000_000
 """Clocks without a token after which a chip counts as hung."""
-MOST_TOKEN_BITS = 29
-"""So that an output, two tokens and 5 bits, fits a word of 64 bits."""
+MOST_TOKEN_BITS = max(bits for bits in range(WORD_BITS) if output_token(bits, draft=True).size <= WORD_BITS)
+"""So that an output fits an integer of sim_main.cpp."""
 LOG_TAIL = 30
 
 VERILATOR_OPTIONS = (
-    "-O3",
-    "--no-MMD",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--output-split",
-    "20000",
-    "-Wno-fatal",
-)
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal",
+    "--no-MMD",  # make would not read a list of files whose paths have a `#`
+)  # fmt: skip
 COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """`-O1` for what runs each clock: beyond it the build takes longer than a usual run saves."""
 
@@ -76,6 +71,13 @@ class Design(NamedTuple):
     sources: list[Path]
     draft: bool
 
+    @property
+    def header(self) -> str:
+        """payloads.h: what sim_main.cpp has to know of the chip, its words and whether it has a draft."""
+        prompt, out = prompt_token(self.token_bits), output_token(self.token_bits, self.draft)
+        words = payload_header({"prompt_payload": prompt, "out_payload": out})
+        return f"{words}#define DRAFT\n" if self.draft else words
+
 
 def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = None) -> Path:
     """The simulator of the chip in `rtl_dir`: found in its folder of simulators if this very Verilog was built before.
@@ -88,11 +90,13 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
     verilator, design, out = tools.simulation_tools(), _design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hc1gen-") as folder:  # make takes no path with a space or a `#`
-        for command in _commands(verilator, Path(folder), design, jobs):
+        work = Path(folder)
+        (work / "payloads.h").write_text(design.header)
+        for command in _commands(verilator, work, design, jobs):
             _call(command, verilator, progress or (lambda line: None))
         part = out / f".{executable.name}-{token_hex(4)}"
         try:
-            shutil.copy(Path(folder) / "chip", part)
+            shutil.copy(work / "chip", part)
             part.replace(executable)
         finally:
             part.unlink(missing_ok=True)
@@ -102,7 +106,7 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
 def executable_of(rtl_dir: Path) -> Path:
     """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
     design = _design(rtl_dir)
-    digest = _digest([tools.simulation_tools().version, *_defines(design)], [MAIN, *design.sources])
+    digest = _digest([tools.simulation_tools().version, design.header], [MAIN, *design.sources])
     return rtl_dir / SIMULATORS / f"chip-{digest}"
 
 
@@ -214,14 +218,9 @@ def _design(rtl_dir: Path) -> Design:
     return Design(token_bits, sources, folder.manifest.draft is not None)
 
 
-def _defines(design: Design) -> list[str]:
-    """What sim_main.cpp has to know of the chip."""
-    return [f"-DTOKEN_BITS={design.token_bits}", *(["-DDRAFT"] if design.draft else [])]
-
-
 def _commands(verilator: tools.Verilator, work: Path, design: Design, jobs: int) -> list[list[str]]:
     verilate = [str(verilator.path), "--cc", "--exe", "-Mdir", str(work), "--top-module", "chip", "--prefix", "Vchip"]
-    verilate += [*VERILATOR_OPTIONS, "-CFLAGS", " ".join(_defines(design)), "-j", str(jobs), "-o", "chip"]
+    verilate += [*VERILATOR_OPTIONS, "-j", str(jobs), "-o", "chip"]
     make = ["make", "-C", str(work), "-f", "Vchip.mk", "-j", str(jobs)]
     return [
         [*verilate, str(MAIN), *map(str, design.sources)],

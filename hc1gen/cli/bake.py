@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from ..backend import bake as backend
-from ..backend.folder.modules import FABRICS, Fabric
+from ..backend.folder.modules import BOTH
 from ..backend.folder.target import check_target
+from ..network import Plan, llama
 from ..quant.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
-from ..rtl.plan import Plan
+from ..rtl.tiles import VIEWS
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, table_rows
 from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
@@ -45,7 +46,7 @@ class Part:
         """Quantised and calibrated."""
         context = self.plan.n.context
         model = calibrated(output, self.checkpoint, config, context, self.calibration)
-        return Transformer(model, replace(self.plan, n=model.numerics(context)))
+        return Transformer(model, llama(replace(self.plan, n=model.numerics(context))))
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ class Order:
     draft: Part | None
     ahead: int
     out: Path
-    fabric: Fabric = "behavioural"
+    fabric: str = "behavioural"
 
 
 def order(
     model: Path, draft: Path | None, ahead: int | None, out: Path | None, lanes: int | None, context: int | None,
     kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
-    fabric: Fabric = "behavioural",
+    fabric: str = "behavioural",
 ) -> Order:  # fmt: skip
     """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
     target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
@@ -94,7 +95,7 @@ def order(
 @kv_heads_option
 @click.option(
     "--fabric",
-    type=click.Choice(FABRICS),
+    type=click.Choice([*VIEWS, BOTH]),
     default="behavioural",
     show_default=True,
     help="How the tiles are written: counts to simulate, adders to synthesise.",
@@ -104,7 +105,7 @@ def order(
 @json_option
 def bake(
     model: Path, out: Path | None, draft: Path | None, ahead: int | None, lanes: int | None, context: int | None,
-    kv_heads_per_clock: int | None, fabric: Fabric, calibration: Path | None, calibration_tokens: int,
+    kv_heads_per_clock: int | None, fabric: str, calibration: Path | None, calibration_tokens: int,
     settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.

@@ -1,10 +1,12 @@
 """The golden model: a language model in the chip's integers. It is the specification; the RTL equals it bit for bit."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..quant.quantized import Gain, Matrix, QuantizedLayer, QuantizedModel
+from ..frontend.model import EMBEDDING, FINAL_NORM, HEAD, layer_tensor
+from ..quant.quantized import Gain, Matrix, QuantizedModel
 from .arith import Meter, round_shift
 from .attention import attend
 from .blockfloat import Block, block_float
@@ -12,6 +14,26 @@ from .cmvm import linear
 from .norm import rms_norm
 from .rope import angles, rotate
 from .swiglu import swiglu
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The tensors of one layer."""
+
+    input_norm: Gain
+    q: Matrix
+    k: Matrix
+    v: Matrix
+    o: Matrix
+    post_norm: Gain
+    gate: Matrix
+    up: Matrix
+    down: Matrix
+
+    @classmethod
+    def of(cls, model: QuantizedModel, index: int) -> "Layer":
+        """Layer `index` of a model."""
+        return cls(*(model.tensors[layer_tensor(index, each.name)] for each in fields(cls)))  # type: ignore[arg-type]
 
 
 class GoldenModel:
@@ -22,6 +44,9 @@ class GoldenModel:
         self.context = context
         self.n = model.numerics(context)
         self.meter = meter or Meter()
+        self.embedding = model.table(EMBEDDING)
+        self.layers = [Layer.of(model, index) for index in range(model.model.layers)]
+        self.final_gain, self.head = model.gain(FINAL_NORM), model.matrix(HEAD)
 
     def session(self) -> "Session":
         """An empty KV cache."""
@@ -49,36 +74,28 @@ class Session:
         `observe(layer, x [T, D])` sees the residual stream: layer 0 is the embedding, layer i + 1 what layer i makes.
         """
         g = self.golden
-        x = g.model.embedding[tokens] * g.model.embedding_scale[tokens][:, None]
+        x = g.embedding.weights[tokens] * g.embedding.scale[tokens][:, None]
         x = g.meter.saturate("residual", x, g.n.residual_bits)
         positions = np.arange(self.length, self.length + len(tokens))
         cos_sin = angles(positions, g.n)
-        for index, layer in enumerate(g.model.layers):
+        for index, layer in enumerate(g.layers):
             if observe:
                 observe(index, x)
             x = self._attention(index, layer, x, positions, cos_sin)
             x = self._mlp(index, layer, x)
         if observe:
-            observe(len(g.model.layers), x)
+            observe(len(g.layers), x)
         self.length += len(tokens)
         return self._logits(x)
 
     def _attention(
-        self, index: int, w: QuantizedLayer, x: np.ndarray, positions: np.ndarray,
+        self, index: int, w: Layer, x: np.ndarray, positions: np.ndarray,
         cos_sin: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:  # fmt: skip
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        vector, in_frac = self._normed(x, w.attention_gain)
-
-        def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
-            y = linear(matrix, vector, in_frac, frac + c.qkv_bits - bits, c.qkv_bits, n, g.meter, f"{name}.{index}")
-            return y.reshape(len(x), -1, n.model.head_dim)
-
-        q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
+        q, key, value = self._projected(index, w, x)
         q = rotate(q, *cos_sin, c.query_bits, n, g.meter, f"query_rotated.{index}")
-        key = heads(w.k, c.kv_bits, n.key_fracs(index), "key")
         key = rotate(key, *cos_sin, c.kv_bits, n, g.meter, f"key_rotated.{index}")
-        value = heads(w.v, c.kv_bits, n.formats.layers[index].value_frac, "value")
         value = round_shift(value, c.qkv_bits - c.kv_bits)
         value = g.meter.saturate(f"value_rounded.{index}", value, c.kv_bits)
         end = int(positions[-1]) + 1
@@ -89,9 +106,24 @@ class Session:
         y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"o.{index}")
         return g.meter.saturate("residual", x + y, n.residual_bits)
 
-    def _mlp(self, index: int, w: QuantizedLayer, x: np.ndarray) -> np.ndarray:
+    def _projected(self, index: int, w: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Queries, keys and values [T, heads, head_dim] of `qkv_bits`, before rotary embedding: each has as many
+        fraction bits more than it will keep as it will lose there."""
+        c, n = self.golden.model.config, self.golden.n
+        vector, in_frac = self._normed(x, w.input_norm)
+
+        def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
+            out_frac, meter = frac + c.qkv_bits - bits, self.golden.meter
+            y = linear(matrix, vector, in_frac, out_frac, c.qkv_bits, n, meter, f"{name}.{index}")
+            return y.reshape(len(x), -1, n.model.head_dim)
+
+        q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
+        key = heads(w.k, c.kv_bits, n.key_fracs(index), "key")
+        return q, key, heads(w.v, c.kv_bits, n.formats.layers[index].value_frac, "value")
+
+    def _mlp(self, index: int, w: Layer, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        vector, in_frac = self._normed(x, w.mlp_gain)
+        vector, in_frac = self._normed(x, w.post_norm)
         gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, n, g.meter, f"gate.{index}")
         up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, n, g.meter, f"up.{index}")
         vector = block_float(swiglu(gate, up, n), c.act_bits)
@@ -100,8 +132,8 @@ class Session:
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
-        vector, in_frac = self._normed(x, g.model.final_gain)
-        return linear(g.model.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.meter, "logit")
+        vector, in_frac = self._normed(x, g.final_gain)
+        return linear(g.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.meter, "logit")
 
     def _normed(self, x: np.ndarray, gain: Gain) -> tuple[Block, int]:
         """RMSNorm in block floating point, and its in_frac."""

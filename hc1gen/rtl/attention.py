@@ -4,41 +4,41 @@ from amaranth.hdl import Array, Cat, ClockSignal, Instance, Module, Signal, Valu
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from .attention_control import AttentionControl
 from .attention_head import Head
 from .attention_normaliser import Normaliser, normaliser_clocks
 from .memory import Memory
-from .plan import Plan
 from .types import lanes
+from .wiring import Wiring, wire
 
 KV_CACHE = "kv_cache"
 SCORE_BUFFER = "score_buffer"
 
 
-def memories(plan: Plan) -> list[Memory]:
+def memories(node: network.Attention) -> list[Memory]:
     """The memories that `Attention` instantiates."""
-    c, model = plan.n.config, plan.n.model
-    word = plan.kv_heads_per_clock * model.head_dim * c.kv_bits
-    scores = plan.kv_heads_per_clock * plan.group * plan.n.score_bits
-    words = plan.n.context * plan.kv_words * 2
+    word = node.kv_heads_per_clock * node.head_dim * node.n.config.kv_bits
+    scores = node.kv_heads_per_clock * node.group * node.n.score_bits
+    words = node.n.context * node.kv_words * 2
     return [
-        Memory(plan.prefix + KV_CACHE, words, word, "Keys and values of a layer"),
-        Memory(plan.prefix + SCORE_BUFFER, plan.n.context, scores, "Scores of a token, one word per position"),
+        Memory(node.prefix + KV_CACHE, words, word, "Keys and values of a layer"),
+        Memory(node.prefix + SCORE_BUFFER, node.n.context, scores, "Scores of a token, one word per position"),
     ]
 
 
-def latency(plan: Plan, position: int) -> int:
+def latency(node: network.Attention, position: int) -> int:
     """Clocks from a token's last beat of x to the last beat of y, coming for the first time, where nothing stalls."""
     passes = 2 * (position + 1) + AttentionControl.PASS_CLOCKS
-    return plan.kv_words * (passes + normaliser_clocks(plan)) + Normaliser.LATENCY
+    return node.kv_words * (passes + normaliser_clocks(node)) + Normaliser.LATENCY
 
 
 class Attention(wiring.Component):
     """`golden.attention.attend` for one token at a time, over the positions 0..position in the KV cache.
 
     position: stands from the token's first beat of x until its last beat of y has left. x: K, V and Q after RoPE in
-    `plan.keys`, `plan.values`, `plan.queries` order, each element in the low bits of its lane. y: contexts in
-    `plan.contexts` order, padding lanes 0; where `plan.kv_words` is 1, all of them twice. The token's K and V are
+    `node.keys`, `node.values`, `node.queries` order, each element in the low bits of its lane. y: contexts in
+    `node.contexts` order, padding lanes 0; where `node.kv_words` is 1, all of them twice. The token's K and V are
     written at `position`; positions above it are not read, so going back to an earlier position needs nothing but its
     number.
 
@@ -46,21 +46,21 @@ class Attention(wiring.Component):
     A reset leaves the memories as they are.
     """
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        c = plan.n.config
+    def __init__(self, node: network.Attention):
+        self.node = node
+        c = node.n.config
         super().__init__(
             {
-                "position": In(plan.position_bits),
-                "x": In(stream.Signature(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
-                "y": Out(stream.Signature(lanes(plan.lanes, plan.n.context_bits))),
+                "position": In(node.position_bits),
+                "x": In(stream.Signature(lanes(node.pair_lanes, max(c.query_bits, c.kv_bits)))),
+                "y": Out(stream.Signature(lanes(node.lanes, node.n.context_bits))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.control = control = AttentionControl(self.plan)
-        m.submodules.normaliser = normaliser = Normaliser(self.plan)
+        m.submodules.control = control = AttentionControl(self.node)
+        m.submodules.normaliser = normaliser = Normaliser(self.node)
         m.d.comb += [
             control.position.eq(self.position),
             control.x_valid.eq(self.x.valid),
@@ -78,9 +78,9 @@ class Attention(wiring.Component):
 
     def _kv_cache(self, m: Module, control: AttentionControl) -> Signal:
         """The word read last. A word is written with its last beat, the beats before it wait in a register."""
-        bits = self.plan.n.config.kv_bits
-        width = self.plan.kv_heads_per_clock * self.plan.n.model.head_dim * bits
-        beat = Cat(self.x.payload[lane][:bits] for lane in range(self.plan.pair_lanes))
+        bits = self.node.n.config.kv_bits
+        width = self.node.kv_heads_per_clock * self.node.head_dim * bits
+        beat = Cat(self.x.payload[lane][:bits] for lane in range(self.node.pair_lanes))
         whole_word: Value = beat
         if control.kv_beats > 1:
             waiting = Signal((control.kv_beats - 1) * len(beat), name="kv_waiting", reset_less=True)
@@ -89,7 +89,7 @@ class Attention(wiring.Component):
                 m.d.sync += waiting.eq(whole_word[len(beat) :])
         data = Signal(width, name="kv_word")
         m.submodules.kv_cache = Instance(
-            self.plan.prefix + KV_CACHE,
+            self.node.prefix + KV_CACHE,
             i_clk=ClockSignal(),
             i_write_en=control.kv_write,
             i_write_addr=control.kv_write_address,
@@ -102,10 +102,10 @@ class Attention(wiring.Component):
 
     def _queries(self, m: Module, control: AttentionControl) -> list[Value]:
         """The queries of the word that is worked on, by query head and element; all of the token's are kept."""
-        bits, per_beat = self.plan.n.config.query_bits, self.plan.pair_lanes
-        count = self.plan.kv_heads_per_clock * self.plan.group * self.plan.n.model.head_dim
+        bits, per_beat = self.node.n.config.query_bits, self.node.pair_lanes
+        count = self.node.kv_heads_per_clock * self.node.group * self.node.head_dim
         words = []
-        for word in range(self.plan.kv_words):
+        for word in range(self.node.kv_words):
             kept = [Signal(signed(bits), name=f"query{word}_{i}", reset_less=True) for i in range(count)]
             for beat in range(control.query_beats):
                 with m.If(control.query_write & (control.word == word) & (control.beat == beat)):
@@ -120,9 +120,9 @@ class Attention(wiring.Component):
         self, m: Module, control: AttentionControl, normaliser: Normaliser, queries: list[Value], word: Signal
     ) -> None:
         """The query heads of a word, and the score buffer between their two passes."""
-        n, group = self.plan.n, self.plan.group
-        d = n.model.head_dim
-        heads = [Head(n) for _ in range(self.plan.kv_heads_per_clock * group)]
+        n, group = self.node.n, self.node.group
+        d = self.node.head_dim
+        heads = [Head(n) for _ in range(self.node.kv_heads_per_clock * group)]
         scores = Signal(len(heads) * n.score_bits)
         for i, head in enumerate(heads):
             m.submodules[f"head{i}"] = head
@@ -135,7 +135,7 @@ class Attention(wiring.Component):
                 Cat(normaliser.sums[i * d + element] for element in range(d)).eq(head.sums),
             ]
         m.submodules.score_buffer = Instance(
-            self.plan.prefix + SCORE_BUFFER,
+            self.node.prefix + SCORE_BUFFER,
             i_clk=ClockSignal(),
             i_write_en=control.steps.score,
             i_write_addr=control.score_address,
@@ -144,3 +144,11 @@ class Attention(wiring.Component):
             i_read_addr=control.score_address,
             o_read_data=scores,
         )
+
+
+@wire.register
+def _(node: network.Attention, stage: Wiring) -> None:
+    """One block, which follows the position of the token in the stage."""
+    attention = stage.place(node.name, "attention", node, lambda: Attention(node))
+    attention.nets["position"] = stage.position
+    stage.take(attention)

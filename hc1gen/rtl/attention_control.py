@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from .attention_head import STEPS
-from .plan import Plan
 
 
 def beats_for(count: int, lanes: int) -> int:
@@ -25,20 +25,20 @@ class AttentionControl(wiring.Component):
 
     PASS_CLOCKS = 5
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        elements = plan.kv_heads_per_clock * plan.n.model.head_dim
-        self.kv_beats = beats_for(elements, plan.pair_lanes)
-        self.query_beats = beats_for(elements * plan.group, plan.pair_lanes)
-        self._kv_position = Signal(plan.position_bits, name="kv_position")
-        kv_address = max(plan.n.context * plan.kv_words * 2 - 1, 1).bit_length()
+    def __init__(self, node: network.Attention):
+        self.node = node
+        elements = node.kv_heads_per_clock * node.head_dim
+        self.kv_beats = beats_for(elements, node.pair_lanes)
+        self.query_beats = beats_for(elements * node.group, node.pair_lanes)
+        self._kv_position = Signal(node.position_bits, name="kv_position")
+        kv_address = max(node.n.context * node.kv_words * 2 - 1, 1).bit_length()
         super().__init__(
             {
-                "position": In(plan.position_bits),
+                "position": In(node.position_bits),
                 "x_valid": In(1),
                 "x_ready": Out(1),
                 "beat": Out(range(max(self.kv_beats, self.query_beats, 2))),
-                "word": Out(range(max(plan.kv_words, 2))),
+                "word": Out(range(max(node.kv_words, 2))),
                 "last_word": Out(1),
                 "kv_shift": Out(1),
                 "kv_write": Out(1),
@@ -47,7 +47,7 @@ class AttentionControl(wiring.Component):
                 "kv_read": Out(1),
                 "kv_read_address": Out(kv_address),
                 "score_read": Out(1),
-                "score_address": Out(plan.position_bits),
+                "score_address": Out(node.position_bits),
                 "steps": Out(STEPS),
                 "active": Out(1),
                 "done": In(1),
@@ -58,7 +58,7 @@ class AttentionControl(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         values, scoring, mixing = (Signal(name=name) for name in ("values", "scoring", "mixing"))
-        m.d.comb += self.last_word.eq(self.word == self.plan.kv_words - 1)
+        m.d.comb += self.last_word.eq(self.word == self.node.kv_words - 1)
         with m.FSM():
             with m.State("KEYS"):
                 self._load_kv(m, "VALUES")
@@ -125,7 +125,7 @@ class AttentionControl(wiring.Component):
 
     def _addresses(self, m: Module, values: Signal, mixing: Signal) -> None:
         """Of a position all words lie side by side, each K before its V. Each counter runs once through each pass."""
-        stride, step = 2 * self.plan.kv_words, self.steps
+        stride, step = 2 * self.node.kv_words, self.steps
         m.d.comb += [
             self.kv_write_address.eq(self.position * stride + (self.word << 1) + values),
             self.kv_read_address.eq(self._kv_position * stride + (self.word << 1) + step.weigh),

@@ -4,31 +4,31 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsig
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Plan
+from .. import network
 from .types import Lookup, Pipeline, bit_length, counter, lanes, named, round_shift
 
 
-def heads_needed(plan: Plan, beat: int) -> int:
+def heads_needed(node: network.Attention, beat: int) -> int:
     """Heads of a word that must be known before this beat of it."""
-    elements = plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim
-    return (min((beat + 1) * plan.lanes, elements) - 1) // plan.n.model.head_dim + 1
+    elements = node.kv_heads_per_clock * node.group * node.head_dim
+    return (min((beat + 1) * node.lanes, elements) - 1) // node.head_dim + 1
 
 
-def word_beats(plan: Plan) -> int:
+def word_beats(node: network.Attention) -> int:
     """Beats of y that hold the contexts of one word."""
-    return -(-plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim // plan.lanes)
+    return -(-node.kv_heads_per_clock * node.group * node.head_dim // node.lanes)
 
 
-def normaliser_clocks(plan: Plan) -> int:
+def normaliser_clocks(node: network.Attention) -> int:
     """Clocks from the first of `active` to the last beat of y's first coming, where y does not stall."""
     clock = 0
-    for beat in range(word_beats(plan)):
-        clock = max(clock + 1, heads_needed(plan, beat) + 2)
+    for beat in range(word_beats(node)):
+        clock = max(clock + 1, heads_needed(node, beat) + 2)
     return clock
 
 
 class Normaliser(wiring.Component):
-    """One word of the KV cache at a time: the contexts of its heads, in `plan.contexts` order.
+    """One word of the KV cache at a time: the contexts of its heads, in `node.contexts` order.
 
     active: sums and totals stand; high until `done`. last_word: some of its heads may be padding, whose lanes are 0.
     y: where the cache has a word per position, everything twice; else once.
@@ -41,11 +41,11 @@ class Normaliser(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, plan: Plan):
-        self.plan, self.n = plan, plan.n
-        self.heads = plan.kv_heads_per_clock * plan.group
-        self.elements = self.heads * plan.n.model.head_dim
-        self.beats = word_beats(plan)
+    def __init__(self, node: network.Attention):
+        self.node, self.n = node, node.n
+        self.heads = node.kv_heads_per_clock * node.group
+        self.elements = self.heads * node.head_dim
+        self.beats = word_beats(node)
         self._beat = Signal(range(max(self.beats, 2)), name="beat")
         self._take = Signal(name="take")
         self._multiply = Signal(name="multiply")
@@ -53,11 +53,11 @@ class Normaliser(wiring.Component):
             {
                 "active": In(1),
                 "last_word": In(1),
-                "totals": In(data.ArrayLayout(unsigned(plan.n.exp_sum_bits), self.heads)),
-                "sums": In(lanes(self.elements, plan.n.value_sum_bits)),
+                "totals": In(data.ArrayLayout(unsigned(node.n.exp_sum_bits), self.heads)),
+                "sums": In(lanes(self.elements, node.n.value_sum_bits)),
                 "done": Out(1),
                 "empty": Out(1),
-                "y": Out(stream.Signature(lanes(plan.lanes, plan.n.context_bits))),
+                "y": Out(stream.Signature(lanes(node.lanes, node.n.context_bits))),
             }
         )
 
@@ -71,9 +71,9 @@ class Normaliser(wiring.Component):
         known, reciprocals, excesses = self._reciprocals(m)
         source = stream.Signature(0).create()
         pipeline = Pipeline(m, source, self.y, depth=self.LATENCY)
-        needed = Array(heads_needed(self.plan, b) for b in range(self.beats))
+        needed = Array(heads_needed(self.node, b) for b in range(self.beats))
         last = self._beat == self.beats - 1
-        _, last_time = counter(m, 2 if self.plan.kv_words == 1 else 1, self._take & last, "time_index")
+        _, last_time = counter(m, 2 if self.node.kv_words == 1 else 1, self._take & last, "time_index")
         m.d.comb += [
             source.valid.eq(self.active & (known >= needed[self._beat])),
             self._take.eq(source.valid & source.ready),
@@ -84,8 +84,8 @@ class Normaliser(wiring.Component):
         with m.If(self._take):
             m.d.sync += self._beat.eq(Mux(last, 0, self._beat + 1))
         shared: dict[tuple[int, ...], tuple[Value, Signal]] = {}
-        for lane in range(min(self.plan.lanes, self.elements)):
-            elements = range(lane, self.elements, self.plan.lanes)
+        for lane in range(min(self.node.lanes, self.elements)):
+            elements = range(lane, self.elements, self.node.lanes)
             heads = tuple(self._head(e) for e in elements)
             if heads not in shared:
                 shared[heads] = self._factor(m, heads, reciprocals, excesses)
@@ -93,7 +93,7 @@ class Normaliser(wiring.Component):
         return m
 
     def _head(self, element: int) -> int:
-        return element // self.n.model.head_dim
+        return element // self.node.head_dim
 
     def _reciprocals(self, m: Module) -> tuple[Signal, list[Signal], list[Signal]]:
         """Heads known so far, 1/Z mantissa and excess of each head: a leading-one finder, then the table."""
@@ -155,8 +155,8 @@ class Normaliser(wiring.Component):
 
     def _padding(self, elements: range) -> Value:
         """High where the lane's element of this beat belongs to a padding head."""
-        heads_left = self.n.model.kv_heads - (self.plan.kv_words - 1) * self.plan.kv_heads_per_clock
-        tail = heads_left * self.plan.group * self.n.model.head_dim
+        heads_left = self.node.kv_heads - (self.node.kv_words - 1) * self.node.kv_heads_per_clock
+        tail = heads_left * self.node.group * self.node.head_dim
         padding: Value = Const(0)
         for b, element in enumerate(elements):
             if element >= tail:

@@ -11,8 +11,10 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from .cmvm import plane_layout
 from .types import bit_length, counter, lanes, named, round_shift
+from .wiring import Wiring, wire
 
 
 class Cut(wiring.Component):
@@ -142,11 +144,6 @@ class BlockFloat(wiring.Component):
             }
         )
 
-    @property
-    def exponents(self) -> range:
-        """What a vector's exponent can be."""
-        return range(self.cut.largest_shift + 1)
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.cut, m.submodules.planes = cut, planes = self.cut, self.planes
@@ -166,3 +163,13 @@ def symmetric(x: Value, bits: int) -> Value:
     """Signed `x` (a signal: see `named`) clipped to the symmetric range of `bits` bits."""
     limit = (1 << (bits - 1)) - 1
     return Mux(x > limit, limit, Mux(x < -limit, -limit, x))[:bits].as_signed()
+
+
+@wire.register
+def _(node: network.BlockFloat, stage: Wiring) -> None:
+    """A quantiser of its own for every vector that has no norm in front."""
+    beats = len(node.order) // node.lanes
+    block = stage.place(
+        node.name, f"quantize_{node.kind}", node, lambda: BlockFloat(node.in_bits, node.lanes, beats, node.act_bits)
+    )
+    stage.take(block)

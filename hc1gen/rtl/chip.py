@@ -8,14 +8,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
+from ..network import Attention
 from ..quant import provenance
-from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
+from ..quant.merkle import Tree
+from ..quant.numerics import TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
-from .layer import Blocks
 from .memory import Memory
 from .netlist import Netlist, Placed
-from .provenance import Tree
+from .payloads import described, output_token, prompt_token
 from .sampler import Sampler
 from .sequencer import Sequencer
 from .temperature import Temperature
@@ -69,7 +70,7 @@ class Chip:
     @cached_property
     def trees(self) -> list[Tree]:
         """The target's Merkle tree, then the draft's."""
-        return [Tree.of(transformer) for transformer in self.transformers]
+        return [Tree.of(each.network, each.model) for each in self.transformers]
 
     @property
     def root(self) -> bytes:
@@ -77,8 +78,8 @@ class Chip:
         return provenance.root([tree.root for tree in self.trees])
 
     @cached_property
-    def blocks(self) -> Blocks:
-        """Every block outside the transformers."""
+    def blocks(self) -> dict[str, wiring.Component]:
+        """Every block outside the transformers, by module name."""
         target = self.target.plan
         kinds: dict[str, wiring.Component] = {
             "sequencer": Sequencer(target, target.n.model.eos, self.ahead),
@@ -86,51 +87,52 @@ class Chip:
             "target_random": Threefry(target.position_bits, which=1),
         }
         if self.draft is None:
-            return Blocks("", kinds | {"sampler": Sampler(target)})
+            return kinds | {"sampler": Sampler(target)}
         draft = self.draft.plan
-        return Blocks(
-            "",
-            kinds
-            | {
-                "verifier": Verifier(target),
-                "draft_random": Threefry(draft.position_bits, which=0),
-                "draft_sampler": Sampler(draft),
-                "draft_queue": DraftQueue(draft, self.ahead),
-            },
-        )
+        return kinds | {
+            "verifier": Verifier(target),
+            "draft_random": Threefry(draft.position_bits, which=0),
+            "draft_sampler": Sampler(draft),
+            "draft_queue": DraftQueue(draft, self.ahead),
+        }
 
     def components(self) -> dict[str, wiring.Component]:
         """Every block that Amaranth writes, by module name."""
-        found = self.blocks.components()
+        found = dict(self.blocks)
         for transformer in self.transformers:
             found |= transformer.blocks.components()
         return found
 
     def memories(self) -> list[Memory]:
-        """Every kind of memory."""
-        plans = [transformer.plan for transformer in self.transformers]
-        found = [memory for plan in plans for memory in (*attention.memories(plan), *exponentials.memories(plan))]
-        return found if self.draft is None else found + draft_queue.memories(self.draft.plan, self.ahead)
+        """Every kind of memory, once."""
+        found: dict[Memory, None] = {}
+        for transformer in self.transformers:
+            for node in transformer.network.of(Attention):
+                found |= dict.fromkeys(attention.memories(node))
+            found |= dict.fromkeys(exponentials.memories(transformer.plan))
+        if self.draft is not None:
+            found |= dict.fromkeys(draft_queue.memories(self.draft.plan, self.ahead))
+        return list(found)
 
     def netlists(self) -> Iterator[Netlist]:
         """Every module that only wires others together, leaves first."""
         for transformer in self.transformers:
-            yield from transformer.netlists()
+            yield from transformer.netlists
         yield self._top()
 
     def _top(self) -> Netlist:
         """The top module, ports as in `Sequencer`."""
-        sequencer = self.blocks.kinds["sequencer"]
+        sequencer = self.blocks["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
         members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(provenance.ROOT_BITS)}
         netlist = Netlist("chip", self._purpose(), wiring.Signature(members))
         netlist.constants[ROOT] = int.from_bytes(self.root, "big")
-        control = self.blocks.place(netlist, "sequencer", "sequencer")
+        control = netlist.place("sequencer", "sequencer", self.blocks["sequencer"])
         netlist.stream(netlist.top, control, "prompt", "prompt")
         netlist.stream(control, netlist.top, "out", "out")
         control.nets |= {name: name for name in names if name in control.widths}
-        temperature = self.blocks.place(netlist, "inverse_temperature", "inverse_temperature")
+        temperature = netlist.place("inverse_temperature", "inverse_temperature", self.blocks["inverse_temperature"])
         temperature.nets["temperature"] = netlist.net(control, "held_temperature")
         target = self._place(netlist, self.target, control, "issue")
         if self.draft is None:
@@ -148,8 +150,8 @@ class Chip:
 
     def _choose(self, netlist: Netlist, kind: str, source: Placed, control: Placed, temperature: Placed) -> Placed:
         """What chooses tokens from a transformer's logits, with the random numbers that it needs."""
-        chooser = self.blocks.place(netlist, kind, kind)
-        random = self.blocks.place(netlist, f"{source.name}_random", f"{source.name}_random")
+        chooser = netlist.place(kind, kind, self.blocks[kind])
+        random = netlist.place(f"{source.name}_random", f"{source.name}_random", self.blocks[f"{source.name}_random"])
         random.nets["seed"] = netlist.net(control, "held_seed")
         netlist.stream(source, random, "position")
         netlist.stream(source, chooser, "logits")
@@ -161,12 +163,10 @@ class Chip:
 
     def _sampler(self, netlist: Netlist, kind: str, source: Placed, word: str, control: Placed,
                  temperature: Placed) -> Placed:  # fmt: skip
-        """A sampler: it takes one of the two random words, "test" (low) or "draw"."""
+        """A sampler: it takes one of the two random words, "test" or "draw"."""
         sampler = self._choose(netlist, kind, source, control, temperature)
         used, unused = f"{source.name}_{word}", f"unused_{source.name}_word"
-        netlist.wires |= {used: RANDOM_BITS, unused: RANDOM_BITS}
-        words = (used, unused) if word == "draw" else (unused, used)
-        netlist.placed(f"{source.name}_random").nets["y__payload"] = f"{{{words[0]}, {words[1]}}}"
+        netlist.split(netlist.placed(f"{source.name}_random"), "y__payload", {word: used}, rest=unused)
         sampler.nets["random__payload"] = used
         return sampler
 
@@ -177,7 +177,7 @@ class Chip:
         valid, ready = netlist.net(chooser, "y__valid"), netlist.net(control, f"{port}__ready")
         chooser.nets["y__ready"] = ready
         control.nets[f"{port}__valid"] = valid
-        control.nets[f"{port}__payload"] = f"{{{netlist.net(source, 'tag')}, {choice}}}"
+        netlist.join(control, f"{port}__payload", {"tag": netlist.net(source, "tag")}, rest=choice)
         source.nets["done"] = f"{valid} & {ready}"
 
     def _plain(self, netlist: Netlist, target: Placed, control: Placed, temperature: Placed) -> None:
@@ -185,9 +185,7 @@ class Chip:
         sampler = self._sampler(netlist, "sampler", target, "draw", control, temperature)
         for port in ("e", "e_valid", "e_beat"):
             netlist.open(sampler, port)
-        token = self.target.plan.token_bits
-        netlist.wires |= {"token": token, "unused_weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{unused_weight_and_total, token}"
+        netlist.split(sampler, "y__payload", {"token": "token"}, rest="unused_weight_and_total")
         self._decide(netlist, target, sampler, control, "sampled", "token")
 
     def _speculation(
@@ -196,13 +194,11 @@ class Chip:
         """The draft with its sampler, the queue of what it proposes, and the verifier, which samples for the target."""
         draft = self._place(netlist, proposer, control, "draft_issue")
         sampler = self._sampler(netlist, "draft_sampler", draft, "test", control, temperature)
-        token = proposer.plan.token_bits
-        netlist.wires |= {"proposal": token, "weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{weight_and_total, proposal}"
+        netlist.split(sampler, "y__payload", {"token": "proposal"}, rest="weight_and_total")
         self._decide(netlist, draft, sampler, control, "proposed", "proposal")
-        queue = self.blocks.place(netlist, "draft_queue", "draft_queue")
+        queue = netlist.place("draft_queue", "draft_queue", self.blocks["draft_queue"])
         queue.nets |= {port: netlist.net(control, port) for port in ("push", "pop", "flush")}
-        queue.nets["record"] = "{weight_and_total, proposal}"
+        queue.nets["record"] = sampler.nets["y__payload"]
         for port, written in (("write_valid", "e_valid"), ("write_beat", "e_beat"), ("write_data", "e")):
             queue.nets[port] = netlist.net(sampler, written)
         netlist.open(queue, "level")
@@ -218,12 +214,14 @@ class Chip:
 
     def _purpose(self) -> str:
         """What someone who opens the top module wants to know first."""
-        token = f"token[{self.target.plan.token_bits - 1}:0]"
-        lines = ["prompt tokens in, generated tokens out.", f"prompt__payload = {{last, {token}}}"]
-        if self.draft is None:
-            lines.append(f"out__payload = {{reason[1:0], last, {token}}}")
-        else:
-            lines.append(f"out__payload = {{proposal, outcome[1:0], reason[1:0], last, {token}}}")
+        token_bits = self.target.plan.token_bits
+        out = output_token(token_bits, draft=self.draft is not None)
+        lines = [
+            "prompt tokens in, generated tokens out.",
+            f"prompt__payload = {described(prompt_token(token_bits))}",
+            f"out__payload = {described(out, plain=('proposal',))}",
+        ]
+        if self.draft is not None:
             lines.append(
                 "outcome 0 the target's own, 1 the draft's proposal, accepted, 2 in place of a rejected proposal"
             )

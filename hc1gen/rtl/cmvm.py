@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .tile import SHIFT_BITS
 from .types import counter, lanes
 
+SHIFT_BITS = 8
+"""Signed width of a row's shift."""
 EXPONENT_BITS = 8
 """Signed width of the exponent of a vector entering a CMVM."""
 

@@ -4,9 +4,9 @@ from amaranth.hdl import Array, ClockSignal, Instance, Module, Mux, Signal, unsi
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from .memory import Memory
-from .plan import Plan
-from .sampler import drawn_token
+from .payloads import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"
 
@@ -35,17 +35,18 @@ class DraftQueue(wiring.Component):
         self.ahead = ahead
         self.beats = len(plan.vocabulary) // plan.lanes
         beat = range(max(self.beats, 2))
+        record = drawn_token(plan.token_bits, plan.n.config.sample_bits, plan.n.sample_sum_bits)
         exponentials = data.ArrayLayout(unsigned(plan.n.config.sample_bits), plan.lanes)
         super().__init__(
             {
-                "record": In(drawn_token(plan)),
+                "record": In(record),
                 "push": In(1),
                 "write_valid": In(1),
                 "write_beat": In(beat),
                 "write_data": In(exponentials),
                 "flush": In(1),
                 "pop": In(1),
-                "head": Out(drawn_token(plan)),
+                "head": Out(record),
                 "head_valid": Out(1),
                 "level": Out(range(ahead + 1)),
                 "read_en": In(1),

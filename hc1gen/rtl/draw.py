@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..quant.numerics import RANDOM_BITS, bits_for
 from .multiplier import DIGIT_BITS, Multiplier
-from .plan import Plan
 from .types import named
 
 

@@ -4,67 +4,62 @@ from collections.abc import Iterator
 
 import numpy as np
 from amaranth.hdl import Array, Instance, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from ..fabric.digits import BASE_BITS, LARGEST, digits
-from ..frontend.model import EMBEDDING
+from ..network import Order, Plan
 from ..quant.grid import row_bits, row_bounds
-from ..quant.quantized import QuantizedModel
-from .plan import Plan
-from .types import Pipeline, counter, lanes, saturate, tag, tagged
-
-ROM = "embedding_rom"
-"""Module name, after the prefix, under which `Embedding` instantiates its ROM."""
-
-
-def tagged_token(plan: Plan) -> data.StructLayout:
-    """A token id and its tag."""
-    return data.StructLayout({"token": plan.token_bits, "tag": tag(plan.position_bits)})
+from ..quant.quantized import QuantizedModel, Table
+from .payloads import tag, tagged, tagged_token
+from .tiles import File
+from .types import Pipeline, counter, lanes, saturate
+from .wiring import Wiring, tables, wire
 
 
-def embedding_scale_bits(model: QuantizedModel) -> int:
+def embedding_scale_bits(table: Table) -> int:
     """Unsigned bits that hold every row's scale."""
-    return max(1, int(model.embedding_scale.max()).bit_length())
+    return max(1, int(table.scale.max()).bit_length())
 
 
-def embedding_bits(model: QuantizedModel) -> int:
+def embedding_bits(table: Table) -> int:
     """Bits that hold every weight: 3, but for a model with wider rows."""
-    return int(row_bits(model.embedding).max())
+    return int(row_bits(table.weights).max())
 
 
-def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]:
-    """Lines (with their ends) of the combinational Verilog module `name`.
+def embedding_rom(node: network.Embedding, table: Table, token_bits: int) -> Iterator[str]:
+    """Lines (with their ends) of the combinational Verilog module `node.module`.
 
-    token [plan.token_bits] -> row [embedding_bits(model) * len(plan.residual)], two's-complement weights in the
-    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned; mirrored
+    token [token_bits] -> row [embedding_bits(table) * len(node.order)], two's-complement weights in the
+    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(table)], unsigned; mirrored
     [1]: the weights stand there negated. A token that the vocabulary does not have gives 0.
     """
-    vocab, hidden = model.embedding.shape
-    weight_bits, scale_bits = embedding_bits(model), embedding_scale_bits(model)
-    bits = weight_bits * len(plan.residual)
-    yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {weight_bits} bits, and a scale per token.\n"
-    yield f"// row: {len(plan.residual)} weights in the order of the residual stream, the first in the low bits.\n"
-    yield f"module {name} (\n    input wire [{plan.token_bits - 1}:0] token,\n"
+    weight_bits, scale_bits = embedding_bits(table), embedding_scale_bits(table)
+    bits = weight_bits * len(node.order)
+    size = f"{node.vocab} tokens x {node.width} weights of {weight_bits} bits"
+    yield f"// {node.tensor}: {size}, and a scale per token.\n"
+    yield f"// row: {len(node.order)} weights in the order of the residual stream, the first in the low bits.\n"
+    yield f"module {node.module} (\n    input wire [{token_bits - 1}:0] token,\n"
     yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale,\n"
     yield "    output reg mirrored\n);\n"
     yield "    always @* case (token)\n"
-    mirrored = row_bounds(model.embedding, weight_bits)[1] >= 1 << weight_bits - 1
-    rows = np.where(mirrored[:, None], -model.embedding, model.embedding)
-    for token, (weights, scale, sign) in enumerate(zip(rows, model.embedding_scale, mirrored, strict=True)):
-        row = _row(weights, weight_bits, plan)
+    mirrored = row_bounds(table.weights, weight_bits)[1] >= 1 << weight_bits - 1
+    rows = np.where(mirrored[:, None], -table.weights, table.weights)
+    for token, (weights, scale, sign) in enumerate(zip(rows, table.scale, mirrored, strict=True)):
+        row = _row(weights, weight_bits, node.order)
         yield (
-            f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)}; mirrored = 1'b{int(sign)};"
+            f"        {token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)}; mirrored = 1'b{int(sign)};"
             f" row = {bits}'h{row:0{-(-bits // 4)}x}; end\n"
         )
     yield f"        default: begin scale = {scale_bits}'d0; mirrored = 1'b0; row = {bits}'d0; end\n"
     yield "    endcase\nendmodule\n"
 
 
-def _row(weights: np.ndarray, bits: int, plan: Plan) -> int:
+def _row(weights: np.ndarray, bits: int, order: Order) -> int:
     """Weights [hidden] as one word, `bits` for each."""
     places = np.arange(bits)
-    ordered = np.array([0 if i is None else int(weights[i]) for i in plan.residual])
+    ordered = np.array([0 if i is None else int(weights[i]) for i in order])
     ones = (ordered[:, None] >> places & 1).astype(np.uint8)
     return int.from_bytes(np.packbits(ones.reshape(-1), bitorder="little").tobytes(), "little")
 
@@ -73,16 +68,16 @@ class Embedding(wiring.Component):
     """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
 
     x: tagged tokens; taken together with the last beat of its row. y: tagged beats; 1 beat per clock, the first 2
-    clocks after the token is offered. The ROM's text `embedding_rom` writes.
+    clocks after the token is offered. `rom` is the module that `embedding_rom` writes.
     """
 
-    def __init__(self, plan: Plan, weight_bits: int, scale_bits: int):
-        self.plan = plan
+    def __init__(self, plan: Plan, rom: str, weight_bits: int, scale_bits: int):
+        self.plan, self.rom = plan, rom
         self.weight_bits = weight_bits
         self.scale_bits = scale_bits
         super().__init__(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "y": Out(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
             }
         )
@@ -93,8 +88,8 @@ class Embedding(wiring.Component):
         tag_of = tag(plan.position_bits)
         row, scale, mirrored = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits), Signal()
         m.submodules.rom = Instance(
-            plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
-        )
+            self.rom, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
+        )  # fmt: skip
         beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
         pipeline = Pipeline(m, beats, self.y, 2)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
@@ -133,3 +128,18 @@ class Embedding(wiring.Component):
             m.d.comb += value.eq(exact if len(exact) <= bits else saturate(exact, bits))
             table.append(value)
         return Array(table)
+
+
+@wire.register
+def _(node: network.Embedding, stage: Wiring) -> None:
+    """The first block: it takes the model's tokens."""
+    plan, table = stage.network.plan, stage.model.table(node.tensor)
+    bits = embedding_bits(table), embedding_scale_bits(table)
+    stage.take(stage.place(node.name, "embedding", bits, lambda: Embedding(plan, node.module, *bits)))
+
+
+@tables.register
+def _(node: network.Embedding, model: QuantizedModel, plan: Plan) -> Iterator[File]:
+    """The ROM."""
+    lines = embedding_rom(node, model.table(node.tensor), plan.token_bits)
+    yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)

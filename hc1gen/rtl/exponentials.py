@@ -6,9 +6,9 @@ from amaranth.hdl import ClockSignal, Const, Instance, Module, Mux, Signal, Valu
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..quant.numerics import SLOPE_BITS, bits_for
 from .memory import Memory
-from .plan import Plan
 from .types import Lookup, counter, lanes, round_shift
 
 LOGIT_BUFFER = "logit_buffer"

@@ -1,17 +1,11 @@
 """The registers through which every token of the text enters the pipelines."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .embedding import tagged_token
-from .plan import Plan
-from .types import EPOCH_BITS
-
-
-def placed_token(plan: Plan) -> data.StructLayout:
-    """A token id, its position, and whether its successor is wanted."""
-    return data.StructLayout({"token": plan.token_bits, "position": plan.position_bits, "predict": 1})
+from ..network import Plan
+from .payloads import EPOCH_BITS, concatenated, placed_token, tagged_token
 
 
 class Issue(wiring.Component):
@@ -25,8 +19,9 @@ class Issue(wiring.Component):
 
     def __init__(self, plan: Plan, draft: bool):
         self.draft = draft
-        tokens = stream.Signature(tagged_token(plan))
-        members = {"x": In(stream.Signature(placed_token(plan))), "epoch": In(EPOCH_BITS), "issue": Out(tokens)}
+        tokens = stream.Signature(tagged_token(plan.token_bits, plan.position_bits))
+        placed = stream.Signature(placed_token(plan.token_bits, plan.position_bits))
+        members = {"x": In(placed), "epoch": In(EPOCH_BITS), "issue": Out(tokens)}
         if draft:
             members |= {"hear": In(1), "ask": In(1), "draft_issue": Out(tokens)}
         super().__init__(members)
@@ -53,9 +48,10 @@ class Issue(wiring.Component):
             asked = Signal()
             with m.If(taken):
                 m.d.sync += [self.draft_issue.valid.eq(self.hear), asked.eq(self.ask)]
+            fields = {name: tag[name] for name, _ in tag.shape()} | {"predict": asked}
             m.d.comb += [
                 self.draft_issue.p.token.eq(self.issue.p.token),
-                self.draft_issue.p.tag.eq(Cat(tag.position, tag.sequence, tag.epoch, asked)),
+                self.draft_issue.p.tag.eq(concatenated(tag.shape(), fields)),
             ]
         return m
 

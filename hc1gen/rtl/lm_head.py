@@ -4,8 +4,11 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Plan
-from .types import EPOCH_BITS, counter, lanes, tag, tagged
+from .. import network
+from ..network import Plan
+from .payloads import EPOCH_BITS, tag, tagged
+from .types import counter, lanes
+from .wiring import Wiring, wire
 
 
 class HeadGate(wiring.Component):
@@ -58,3 +61,13 @@ class HeadGate(wiring.Component):
         with m.If(self.done):
             m.d.sync += busy.eq(0)
         return m
+
+
+@wire.register
+def _(node: network.HeadGate, stage: Wiring) -> None:
+    """The gate tells the model's user which token's logits come."""
+    netlist, plan = stage.netlist, stage.network.plan
+    gate = stage.place(node.name, "head_gate", plan, lambda: HeadGate(plan))
+    gate.nets |= {port: port for port in ("tag", "done", "epoch")}
+    netlist.stream(gate, netlist.top, "position", "position")
+    stage.take(gate, source="inner")

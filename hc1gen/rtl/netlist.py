@@ -1,10 +1,11 @@
 """Modules that are nothing but wires between instances, written as text so that people can read the chip."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from amaranth.hdl import Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 STREAM = ("payload", "valid", "ready")
@@ -12,12 +13,24 @@ STREAM = ("payload", "valid", "ready")
 
 @dataclass
 class Placed:
-    """An instance: `widths` of its ports, and the net on each port that has one."""
+    """An instance: `widths` of its ports, `layouts` of those that are words, and the net on each port that has one."""
 
     name: str
     module: str
-    widths: dict[str, int]
+    widths: dict[str, int] = field(default_factory=dict)
+    layouts: dict[str, data.Layout] = field(default_factory=dict)
     nets: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, module: str, interface: wiring.PureInterface | wiring.Component) -> "Placed":
+        """An instance of what has these ports, without nets."""
+        placed = cls(name, module)
+        for path, _, value in interface.signature.flatten(interface):
+            port = "__".join(map(str, path))
+            placed.widths[port] = len(Value.cast(value))
+            if isinstance(value, data.View):
+                placed.layouts[port] = data.Layout.cast(value.shape())
+        return placed
 
 
 class Netlist:
@@ -29,7 +42,7 @@ class Netlist:
     def __init__(self, name: str, purpose: str, signature: wiring.Signature):
         self.name, self.purpose = name, purpose
         self.interface = signature.create()
-        self.top = Placed(name, name, _widths(self.interface))
+        self.top = Placed.of(name, name, self.interface)
         self.inputs = {"__".join(map(str, p)) for p, m, _ in signature.flatten(self.interface) if m.flow == In}
         self.top.nets = {port: port for port in self.top.widths}
         self.wires: dict[str, int] = {}
@@ -38,17 +51,24 @@ class Netlist:
 
     def place(self, name: str, module: str, component: wiring.PureInterface | wiring.Component) -> Placed:
         """Add an instance of a component that is emitted as `module`."""
-        placed = Placed(name, module, _widths(component), {"clk": "clk", "rst": "rst"})
+        placed = Placed.of(name, module, component)
+        placed.nets = {"clk": "clk", "rst": "rst"}
         self.instances.append(placed)
         return placed
 
     def text_module(self, name: str, module: str, nets: dict[str, str]) -> None:
         """Add an instance of a module that is written as text, all its nets given."""
-        self.instances.append(Placed(name, module, {}, nets))
+        self.instances.append(Placed(name, module, nets=nets))
+
+    def find(self, name: str) -> Placed | None:
+        """The instance `name`, or None."""
+        return next((instance for instance in self.instances if instance.name == name), None)
 
     def placed(self, name: str) -> Placed:
-        """The instance `name`."""
-        return next(instance for instance in self.instances if instance.name == name)
+        """The instance `name`; `ValueError` where there is none."""
+        if (found := self.find(name)) is None:
+            raise ValueError(f"{self.name}: no instance {name}")
+        return found
 
     def net(self, source: Placed, port: str) -> str:
         """The net that output `port` of `source` drives."""
@@ -61,6 +81,17 @@ class Netlist:
         """Leave an output unread, under a name that says so."""
         source.nets[port] = f"unused_{source.name}_{port}"
         self.wires[source.nets[port]] = source.widths[port]
+
+    def split(self, source: Placed, port: str, nets: Mapping[str, str], rest: str) -> None:
+        """Give fields of an output their own nets (field → net); the other fields, side by side, are the net `rest`."""
+        layout = source.layouts[port]
+        widths = {net: layout[name].width for name, net in nets.items()}
+        self.wires |= widths | {rest: layout.size - sum(widths.values())}
+        source.nets[port] = joined(layout, nets, rest)
+
+    def join(self, sink: Placed, port: str, nets: Mapping[str, str], rest: str) -> None:
+        """Drive fields of an input from nets (field → net); the other fields, side by side, from the net `rest`."""
+        sink.nets[port] = joined(sink.layouts[port], nets, rest)
 
     def stream(self, source: Placed, sink: Placed, source_port: str = "y", sink_port: str = "x") -> None:
         """Connect two streams of the same width. Either end may be `top`."""
@@ -94,18 +125,24 @@ class Netlist:
             forgotten = placed.widths.keys() - placed.nets.keys()
             if forgotten:
                 raise ValueError(f"{self.name}.{placed.name}: no net on {', '.join(sorted(forgotten))}")
-            ports = [f"        .{port}({net})" for port, net in placed.nets.items()]
+            order = ("clk", "rst", *placed.widths) if placed.widths else tuple(placed.nets)
+            ports = [f"        .{port}({placed.nets[port]})" for port in order]
             yield f"    {placed.module} {placed.name} ("
             yield ",\n".join(ports)
             yield "    );"
         yield "endmodule"
 
 
-def _widths(interface: wiring.PureInterface | wiring.Component) -> dict[str, int]:
-    """Flat port name → bits."""
-    return {
-        "__".join(map(str, path)): len(Value.cast(value)) for path, _, value in interface.signature.flatten(interface)
-    }
+def joined(layout: data.Layout, nets: Mapping[str, str], rest: str) -> str:
+    """Verilog of a word: the nets of its fields (field → net) and for the other fields, side by side, the net `rest`.
+
+    `ValueError` where a field does not exist, or a net would stand in two places.
+    """
+    names = [name for name, _ in layout]
+    parts = [net for net, _ in groupby(nets.get(name, rest) for name in names)]
+    if not nets.keys() <= {*names} or len(parts) != len({*parts}):
+        raise ValueError(f"nets {nets}, and {rest} for the other fields side by side, do not make up {names}")
+    return f"{{{', '.join(reversed(parts))}}}"
 
 
 def _range(width: int) -> str:

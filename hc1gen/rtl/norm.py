@@ -6,10 +6,12 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, 
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from ..quant.numerics import Numerics
 from .blockfloat import Cut, Planes, symmetric
 from .cmvm import plane_layout
 from .types import Lookup, below_leading_one, bit_length, counter, lanes, named, round_shift
+from .wiring import Wiring, wire
 
 
 class RmsNorm(wiring.Component):
@@ -108,3 +110,21 @@ def square(x: Value) -> Value:
     """
     rows = [Mux(x[i], Cat(Const(1, 2), x[i + 1 :]), 0) << 2 * i for i in range(len(x))]
     return sum(rows[1:], rows[0])[: 2 * len(x)]
+
+
+@wire.register
+def _(node: network.Norm, stage: Wiring) -> None:
+    """One block for all norms of a stage, which asks the gain table of the norm that it works for."""
+    plan, norms = stage.network.plan, stage.stage.of(network.Norm)
+    passes = tuple(each.passes for each in norms)
+    beats = len(node.order) // node.lanes
+    norm = stage.shared("norm", "rms_norm", passes, lambda: RmsNorm(plan.n, node.lanes, beats, passes))
+    user = norms.index(node)
+    gain = node.name.replace("norm", "gain")
+    stage.netlist.wires[gain] = norm.widths[f"gain{user}"]
+    norm.nets[f"gain{user}"] = gain
+    nets = {"beat": stage.netlist.net(norm, "beat"), "gain": gain}
+    stage.netlist.text_module(f"{gain}_table", node.module, nets)
+    if len(norms) > 1:
+        norm.nets["user"] = stage.sublayer
+    stage.take(norm, source=f"y{user}")

@@ -4,9 +4,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Plan
+from .. import network
+from ..network import Plan
+from .payloads import tag, tagged
 from .twice import Twice
-from .types import counter, lanes, saturate, tag, tagged
+from .types import counter, lanes, saturate
+from .wiring import Wiring, wire
 
 
 class Residual(wiring.Component):
@@ -77,3 +80,27 @@ class Residual(wiring.Component):
                 with m.If(given & last):
                     m.d.sync += self.mlp.eq(0)
                     m.next = "TAKE"
+
+
+@wire.register
+def _(node: network.Branch, stage: Wiring) -> None:
+    """The skip connections of a stage are one block: a token goes round through its two sublayers and leaves."""
+    branches = stage.stage.of(network.Branch)
+    if len(branches) != 2:
+        raise ValueError(f"{stage.netlist.name}: got {len(branches)} sublayers, expected attention and MLP")
+    plan = stage.network.plan
+    residual = stage.netlist.find("residual") or stage.place("residual", "residual", plan, lambda: Residual(plan))
+    if node is branches[0]:
+        stage.sublayer = stage.netlist.net(residual, "mlp")
+        stage.position = "position"
+        stage.netlist.split(residual, "tag", {"position": stage.position}, rest="unused_tag")
+        stage.take(residual, source="inner")
+    else:
+        stage.at = residual, "inner"
+
+
+@wire.register
+def _(node: network.Residual, stage: Wiring) -> None:
+    """What the sublayer gives goes back to the block that `Branch` placed."""
+    residual = stage.netlist.placed("residual")
+    stage.take(residual, "back")

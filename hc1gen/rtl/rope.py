@@ -1,49 +1,53 @@
 """Rotary position embedding of keys and queries; values pass, rounded to the width of the cache."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Order, Plan
+from .. import network
 from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate
+from .wiring import Wiring, wire
 
 
 class Rope(wiring.Component):
-    """`golden.rope.rotate` of keys and queries, rounding and saturation of values; beats as plan.keys, values, queries.
+    """`golden.rope.rotate` of the segments that are turned, rounding and saturation of the others.
 
     A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock
     (head_dim + 3 clocks, in the shadow of the norm); `x` waits for them. Latency 2 clocks, one beat per clock.
     """
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        c = plan.n.config
+    def __init__(self, node: network.Rotary):
+        self.node = node
         super().__init__(
             {
-                "position": In(plan.position_bits),
-                "x": In(stream.Signature(lanes(plan.pair_lanes, c.qkv_bits))),
-                "y": Out(stream.Signature(lanes(plan.pair_lanes, max(c.query_bits, c.kv_bits)))),
+                "position": In(node.position_bits),
+                "x": In(stream.Signature(lanes(node.lanes, node.n.config.qkv_bits))),
+                "y": Out(stream.Signature(lanes(node.lanes, max(each.out_bits for each in node.segments)))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.angles = angles = Angles(self.plan)
+        m.submodules.angles = angles = Angles(self.node)
         m.d.comb += angles.position.eq(self.position)
         gated = stream.Signature(self.x.payload.shape()).flip().create()
         m.d.comb += [gated.valid.eq(self.x.valid & angles.known), self.x.ready.eq(gated.ready & angles.known)]
         pipe = Pipeline(m, gated, self.y, 2)
         step = Signal()
         m.d.comb += step.eq(pipe.go & gated.valid)
-        per_beat = self.plan.pair_lanes
-        keys, values, queries = (len(o) // per_beat for o in (self.plan.keys, self.plan.values, self.plan.queries))
+        per_beat = self.node.lanes
+        keys, values, queries = (len(segment.order) // per_beat for segment in self.node.segments)
         beat, _ = counter(m, keys + values + queries, step, "beat_index")
         is_value, is_query = Signal(), Signal()
         was_query = Signal()
         m.d.comb += [is_query.eq(beat >= keys + values), is_value.eq((beat >= keys) & ~is_query)]
         with m.If(pipe.go):
             m.d.sync += was_query.eq(is_query)
-        rotated = self.plan.keys + [None] * len(self.plan.values) + self.plan.queries
+        rotated = [
+            row if segment.turned else None for segment in self.node.segments for row in segment.order
+        ]  # fmt: skip
         for pair in range(per_beat // 2):
             frequency = self._frequency(beat, rotated[2 * pair :: per_beat])
             cos = named(m, Array(angles.cos)[frequency], f"cos{pair}")
@@ -51,19 +55,19 @@ class Rope(wiring.Component):
             self._pair(m, pipe, pair, (cos, sin), is_value, was_query)
         return m
 
-    def _frequency(self, beat: Signal, rows: Order) -> Value:
+    def _frequency(self, beat: Signal, rows: Sequence[int | None]) -> Value:
         """Which rotary pair of its head a pair of lanes holds, beat by beat; a constant where it is always the same."""
-        which = [0 if row is None else row % self.plan.n.model.head_dim for row in rows]
+        which = [0 if row is None else row % self.node.head_dim for row in rows]
         used = {f for f, row in zip(which, rows, strict=True) if row is not None}
         if len(used) == 1:
             return Const(used.pop())
-        return Array(Const(f, range(self.plan.n.model.head_dim)) for f in which)[beat]
+        return Array(Const(f, range(self.node.head_dim)) for f in which)[beat]
 
     def _pair(
         self, m: Module, pipe: Pipeline, pair: int, angle: tuple[Value, Value], is_value: Signal, was_query: Signal
     ) -> None:
         """Two lanes: products and their sum in the first clock, rounding and saturation in the second."""
-        c = self.plan.n.config
+        c = self.node.n.config
         cos, sin = angle
         a, b = self.x.payload[2 * pair], self.x.payload[2 * pair + 1]
         for lane, turned in ((0, a * cos - b * sin), (1, b * cos + a * sin)):
@@ -80,17 +84,17 @@ class Rope(wiring.Component):
 class Angles(wiring.Component):
     """Cosines and sines of a position (golden.rope.angles), kept until the position changes; `known` when they hold."""
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        super().__init__({"position": In(plan.position_bits), "known": Out(1)})
-        shape = signed(plan.n.config.angle_bits + 1)
-        half = plan.n.model.head_dim // 2
+    def __init__(self, node: network.Rotary):
+        self.n = node.n
+        super().__init__({"position": In(node.position_bits), "known": Out(1)})
+        shape = signed(node.n.config.angle_bits + 1)
+        half = node.head_dim // 2
         self._shifted = [Signal(shape, name=f"angle{i}", reset_less=True) for i in range(2 * half)]
         self.cos, self.sin = self._shifted[::2], self._shifted[1::2]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        c, steps = self.plan.n.config, self.plan.n.frequency_steps
+        c, steps = self.n.config, self.n.frequency_steps
         position = Signal.like(self.position)
         running = Signal()
         index, last = counter(m, 2 * len(steps), running, "angle_index")
@@ -119,8 +123,16 @@ class Angles(wiring.Component):
 
     def _sine(self, m: Module, turn: Value) -> Value:
         """Sine of a fraction of a turn: one quarter is stored, falling quarters mirror by complement."""
-        m.submodules.sine = table = Lookup(self.plan.n.tables.sine)
-        bits = self.plan.n.config.quarter_bits
+        m.submodules.sine = table = Lookup(self.n.tables.sine)
+        bits = self.n.config.quarter_bits
         within, quarter = turn[:bits], turn[bits:]
         m.d.comb += table.x.eq(within ^ quarter[0].replicate(bits))
         return Mux(quarter[1], -table.y, table.y)
+
+
+@wire.register
+def _(node: network.Rotary, stage: Wiring) -> None:
+    """One block, which follows the position of the token in the stage."""
+    rope = stage.place(node.name, "rope", node, lambda: Rope(node))
+    rope.nets["position"] = stage.position
+    stage.take(rope)

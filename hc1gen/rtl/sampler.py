@@ -4,18 +4,12 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
 from .draw import Draw
 from .exponentials import Exponentials
-from .plan import Plan
+from .payloads import drawn_token
 from .types import lanes
-
-
-def drawn_token(plan: Plan) -> data.StructLayout:
-    """A token, its exponential and the sum of all; the last two mean nothing where the token is the likeliest."""
-    return data.StructLayout(
-        {"token": plan.token_bits, "weight": plan.n.config.sample_bits, "total": plan.n.sample_sum_bits}
-    )
 
 
 class Sampler(wiring.Component):
@@ -44,7 +38,7 @@ class Sampler(wiring.Component):
                 "slope": In(SLOPE_BITS),
                 "greedy": In(1),
                 "random": In(stream.Signature(RANDOM_BITS)),
-                "y": Out(stream.Signature(drawn_token(plan))),
+                "y": Out(stream.Signature(drawn_token(plan.token_bits, e_bits, plan.n.sample_sum_bits))),
                 "e": Out(data.ArrayLayout(unsigned(e_bits), plan.lanes)),
                 "e_valid": Out(1),
                 "e_beat": Out(range(max(self.exponentials.beats, 2))),

@@ -1,41 +1,19 @@
 """The chip's control: prompts in, generated tokens out, and every token's way round the pipelines."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..outcome import Outcome
 from ..quant.numerics import TEMPERATURE_BITS
 from ..reason import Reason
 from ..settings import LIMIT_BITS, SEED_BITS
-from .embedding import tagged_token
 from .issue import Issue, connect_issue
-from .plan import Plan
+from .payloads import EPOCH_BITS, decision, output_token, prompt_token, tagged_token
 from .rounds import COUNTER_BITS, Rounds
-from .types import EPOCH_BITS, tag
 
 CLOCKS_BITS = 32
-
-
-def prompt_token(plan: Plan) -> data.StructLayout:
-    """A prompt's token id; `last` marks the end of the prompt."""
-    return data.StructLayout({"token": plan.token_bits, "last": 1})
-
-
-def output_token(plan: Plan, ahead: int) -> data.StructLayout:
-    """A generated token id; `last` marks the end of the answer, and `reason` (`Reason`) says why it ends.
-
-    With a draft: `outcome` (`Outcome`) says where the token comes from, and `proposal` is what the draft proposed in
-    its place, unless the target chose alone.
-    """
-    draft = {"outcome": 2, "proposal": plan.token_bits} if ahead else {}
-    return data.StructLayout({"token": plan.token_bits, "last": 1, "reason": 2, **draft})
-
-
-def decision(plan: Plan, ahead: int) -> data.StructLayout:
-    """What follows the token whose `tag` it bears: a token id and, with a draft, `outcome` and `proposal`."""
-    draft = {"outcome": 2, "proposal": plan.token_bits} if ahead else {}
-    return data.StructLayout({"token": plan.token_bits, **draft, "tag": tag(plan.position_bits)})
 
 
 class _Events:
@@ -87,24 +65,26 @@ class Sequencer(wiring.Component):
         self.plan = plan
         self.eos = eos
         self.ahead = ahead
+        token_bits, position_bits, draft = plan.token_bits, plan.position_bits, ahead > 0
+        tokens = stream.Signature(tagged_token(token_bits, position_bits))
         members = {
-            "prompt": In(stream.Signature(prompt_token(plan))),
+            "prompt": In(stream.Signature(prompt_token(token_bits))),
             "limit": In(LIMIT_BITS),
             "temperature": In(TEMPERATURE_BITS),
             "seed": In(SEED_BITS),
-            "out": Out(stream.Signature(output_token(plan, ahead))),
+            "out": Out(stream.Signature(output_token(token_bits, draft))),
             "clocks": Out(CLOCKS_BITS),
             "held_temperature": Out(TEMPERATURE_BITS),
             "held_seed": Out(SEED_BITS),
-            "issue": Out(stream.Signature(tagged_token(plan))),
-            "sampled": In(stream.Signature(decision(plan, ahead))),
+            "issue": Out(tokens),
+            "sampled": In(stream.Signature(decision(token_bits, position_bits, draft))),
             "epoch": Out(EPOCH_BITS),
         }
-        if ahead:
+        if draft:
             members |= {
                 "speculate": In(1),
-                "draft_issue": Out(stream.Signature(tagged_token(plan))),
-                "proposed": In(stream.Signature(tagged_token(plan))),
+                "draft_issue": Out(tokens),
+                "proposed": In(tokens),
                 **{name: Out(1) for name in ("verify", "push", "pop", "flush")},
                 **{name: Out(COUNTER_BITS) for name in self.COUNTERS},
             }

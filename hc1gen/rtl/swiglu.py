@@ -4,8 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from ..quant.numerics import Numerics
 from .types import Lookup, Pipeline, lanes, round_shift
+from .wiring import Wiring, wire
 
 
 class SwiGlu(wiring.Component):
@@ -43,3 +45,9 @@ class SwiGlu(wiring.Component):
         m.d.comb += [magnitude.eq(Mux(gate < 0, -gate, gate)), tail.x.eq(magnitude)]
         beyond = magnitude[table.in_bits :].any()
         return Mux(gate < 0, 0, gate) - Mux(beyond, 0, tail.y)
+
+
+@wire.register
+def _(node: network.SwiGlu, stage: Wiring) -> None:
+    """One block."""
+    stage.take(stage.place(node.name, "swiglu", node, lambda: SwiGlu(node.n, node.pairs)))

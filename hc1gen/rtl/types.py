@@ -10,25 +10,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..quant.tables import InterpolatedTable
 
-EPOCH_BITS = 4
-SEQUENCE_BITS = 1
-
 
 def lanes(count: int, bits: int) -> data.ArrayLayout:
     """`count` two's-complement integers of `bits` bits, lane 0 in the low bits."""
     return data.ArrayLayout(signed(bits), count)
-
-
-def tag(position_bits: int) -> data.StructLayout:
-    """What a token carries: position, sequence, the epoch it was issued in, and whether its successor is wanted."""
-    return data.StructLayout(
-        {"position": position_bits, "sequence": SEQUENCE_BITS, "epoch": EPOCH_BITS, "predict": 1}
-    )  # fmt: skip
-
-
-def tagged(position_bits: int, count: int, bits: int) -> data.StructLayout:
-    """A beat of the residual stream; the tag is the same on every beat of a vector."""
-    return data.StructLayout({"lanes": lanes(count, bits), "tag": tag(position_bits)})
 
 
 def round_shift(x: ValueCastable | Value, shift: Value | int) -> Value:

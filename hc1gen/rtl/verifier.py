@@ -4,21 +4,16 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
 from ..outcome import Outcome
 from ..quant.numerics import SLOPE_BITS
 from .accept import Accept
 from .draw import Draw
 from .exponentials import Exponentials
 from .leftover import Leftover
-from .plan import Plan
-from .sampler import drawn_token
+from .payloads import chosen_token, drawn_token
 from .threefry import RANDOM
 from .types import lanes
-
-
-def chosen_token(plan: Plan) -> data.StructLayout:
-    """A token, its `Outcome`, and what the draft proposed in its place: 0 where it was not asked."""
-    return data.StructLayout({"token": plan.token_bits, "outcome": 2, "proposal": plan.token_bits})
 
 
 class Verifier(wiring.Component):
@@ -50,12 +45,12 @@ class Verifier(wiring.Component):
                 "greedy": In(1),
                 "verify": In(1),
                 "random": In(stream.Signature(RANDOM)),
-                "head": In(drawn_token(plan)),
+                "head": In(drawn_token(plan.token_bits, bits, sum_bits)),
                 "head_valid": In(1),
                 "read_en": Out(1),
                 "read_beat": Out(range(max(self.exponentials.beats, 2))),
                 "read_data": In(data.ArrayLayout(unsigned(bits), plan.lanes)),
-                "y": Out(stream.Signature(chosen_token(plan))),
+                "y": Out(stream.Signature(chosen_token(plan.token_bits))),
             }
         )
 

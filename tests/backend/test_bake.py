@@ -15,11 +15,11 @@ from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
+from hc1gen.network import Plan, llama
 from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
 @pytest.fixture(scope="module")
 def chip() -> Chip:
     model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    return Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
+    return Chip(Transformer(model, llama(Plan(model.numerics(16), 3, 1))))
 
 
 @pytest.fixture(scope="module")

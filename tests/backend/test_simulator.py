@@ -10,7 +10,7 @@ from handmade_folder import handmade
 
 from hc1gen.backend.folder import layout
 from hc1gen.backend.folder.modules import NetlistModule
-from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build
+from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build, executable_of
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.outcome import Outcome
 from hc1gen.reason import Reason
@@ -239,6 +239,14 @@ def test_build_is_reused_until_the_verilog_changes(tmp_path, executable):
     changed = build(bake(tmp_path, PLAIN.replace("+ 1;", "+ 2;", 1)), jobs=2, progress=lines.append)
     assert lines
     assert changed.name != executable.name
+
+
+def test_build_depends_on_the_words_at_the_ports(tmp_path):
+    """The same Verilog, another manifest: the program would take the words apart in other places."""
+    plain, narrow, speculating = (bake(tmp_path / name, draft=name == "draft") for name in ("plain", "narrow", "draft"))
+    manifest = narrow / layout.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"token_bits": 7}))
+    assert len({executable_of(rtl_dir).name for rtl_dir in (plain, narrow, speculating)}) == 3
 
 
 def test_failed_build_leaves_nothing(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.frontend.model import HEAD, layer_tensor
 from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import GoldenChip
@@ -32,7 +33,7 @@ def model(uncalibrated) -> QuantizedModel:
 def test_weights_lie_on_their_grid(uncalibrated):
     """The checkpoint was trained for 3 bits: rounding it changes nothing beyond its own precision."""
     checkpoint = load_checkpoint(MODEL)
-    q, head = uncalibrated.layers[0].gate, uncalibrated.head
+    q, head = uncalibrated.matrix(layer_tensor(0, "gate")), uncalibrated.matrix(HEAD)
     for matrix, exact in ((q, checkpoint.layers[0].gate), (head, checkpoint.head)):
         assert np.abs(matrix.dequantize() - exact).max() < 0.02 * matrix.scale.max()
     uncalibrated.verify()

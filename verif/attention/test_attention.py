@@ -13,10 +13,10 @@ from bench.stalls import STALL_PATTERNS
 
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.attention import attend
+from hc1gen.network import Order, Plan
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
 from hc1gen.rtl.attention import Attention, latency, memories
-from hc1gen.rtl.plan import Order, Plan
 
 RNG_SEED = 20
 AMARANTH_STYLE = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE")

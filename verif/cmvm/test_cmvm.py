@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bench.stalls import STALL_PATTERNS
 
-from cmvm.unit import check_tiles, make_tile, one_hot, steepest, text_of
+from cmvm.unit import check_tiles, make_tile, one_hot, steepest
 from hc1gen.errors import InputError
 from hc1gen.golden.arith import matmul, round_shift
-from hc1gen.rtl.tile import Tile
+from hc1gen.rtl.tiles.tile import Tile
 
 Case = tuple[Tile, np.ndarray]
 
@@ -57,7 +57,7 @@ def parts(rows: int, lanes: int, count: int) -> Case:
     """A tile in several parts; rows without weights in some of them."""
     weights = random_weights(rows, 9)
     weights[1::3] = 0
-    tile = make_tile(weights, lanes=lanes, parts=count)
+    tile = make_tile(weights, lanes=lanes, row_groups=count)
     return tile, np.concatenate([one_hot(9, (8, -128)), random_vectors(20, 9), steepest(weights[:2], 8)])
 
 
@@ -79,7 +79,7 @@ def six_bits(parts: int) -> Case:
     weights = random_weights(9, 32)
     weights[2], weights[5] = np.arange(-32, 0), np.arange(32)
     weights[7] = np.resize(np.arange(-8, 8), 32)
-    tile = make_tile(weights, lanes=2, parts=parts)
+    tile = make_tile(weights, lanes=2, row_groups=parts)
     return tile, np.concatenate([one_hot(32, (8, -128)), random_vectors(20, 32), steepest(weights[[2, 5, 7]], 8)])
 
 
@@ -117,6 +117,6 @@ def test_accumulator_holds_the_largest_product(weight, width):
 
 
 def test_shift_out_of_range_is_refused():
-    tile = replace(make_tile(np.ones((2, 3)), lanes=1), shift=np.array([5, -128]))
+    tile = make_tile(np.ones((2, 3)), lanes=1)
     with pytest.raises(InputError, match="tile: a row needs a shift of 128: its scale is out of any range"):
-        text_of(tile)
+        replace(tile, shift=np.array([5, -128]))

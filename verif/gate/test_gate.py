@@ -12,7 +12,8 @@ from designs import Recipe, design
 from layer.test_layer import check_layer
 
 from gate.mapped import SKY130, Mapped, broken, mapped
-from hc1gen.rtl.tile import Tile
+from hc1gen.network import llama
+from hc1gen.rtl.tiles.tile import Tile
 from hc1gen.rtl.transformer import Transformer
 
 pytestmark = pytest.mark.gate
@@ -30,7 +31,7 @@ def chip(request) -> Mapped:
 
 
 def tiles(chip: Mapped) -> list[Tile]:
-    return Transformer(chip.model, chip.plan).tiles()
+    return Transformer(chip.model, llama(chip.plan)).tiles()
 
 
 def check_tile(chip: Mapped, tile: Tile, sources: list[Path]) -> None:
@@ -54,7 +55,7 @@ def of_tile(chip: Mapped, tile: Tile) -> list[Path]:
 
 @pytest.mark.parametrize("kind", ["qkv", "out", "gate_up", "down", "head"])
 def test_tile(chip, kind):
-    tile = next(tile for tile in tiles(chip) if tile.kind == kind)
+    tile = next(tile for tile in tiles(chip) if tile.node.name == kind)
     check_tile(chip, tile, of_tile(chip, tile))
 
 

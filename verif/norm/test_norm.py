@@ -11,10 +11,10 @@ from cmvm.together import Run, check_together
 from embedding.shapes import beats, make_plan
 
 from hc1gen.golden.norm import rms_norm
+from hc1gen.network import Plan
 from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.gain import gain_module
 from hc1gen.rtl.norm import RmsNorm
-from hc1gen.rtl.plan import Plan
 
 
 class Norm(wiring.Component):

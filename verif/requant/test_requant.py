@@ -11,7 +11,7 @@ from hc1gen.golden.arith import Meter
 from hc1gen.golden.cmvm import requantize, row_scales
 from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.requant import Requant, Source
-from hc1gen.rtl.tile import SHIFT_BITS
+from hc1gen.rtl.tiles.tile import SHIFT_BITS
 
 Beat = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 """Accumulators, mantissas and shifts of the lanes, and the exponent."""

@@ -11,9 +11,9 @@ from cmvm.together import Run, check_together
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.arith import Meter, round_shift
 from hc1gen.golden.rope import angles, rotate
+from hc1gen.network import Order, Plan
 from hc1gen.quant.config import Formats, NumericConfig
 from hc1gen.quant.numerics import Numerics
-from hc1gen.rtl.plan import Order, Plan
 from hc1gen.rtl.rope import Rope
 
 

@@ -7,9 +7,9 @@ from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
-from embedding.shapes import word
 
 from hc1gen.golden.threefry import Stream
+from hc1gen.rtl.payloads import to_bits
 from hc1gen.rtl.threefry import RANDOM, SEED_BITS, Threefry
 
 
@@ -21,7 +21,7 @@ def test_words(counter_bits, which):
     positions = [0, (1 << counter_bits) - 1] * 2 + [rng.getrandbits(counter_bits) for _ in range(count)]
     pairs = [Stream(seed, which).at(position) for seed, position in zip(seeds, positions, strict=True)]
     case = {
-        "seeds": seeds, "positions": positions, "words": [word(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
+        "seeds": seeds, "positions": positions, "words": [to_bits(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
         "latency": Threefry.LATENCY, "patterns": list(STALL_PATTERNS),
     }  # fmt: skip
     sources = [WAIVERS, convert(Threefry(counter_bits, which), "threefry")]

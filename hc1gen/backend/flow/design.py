@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..folder.modules import AddersModule, MemoryModule, Module, TileModule
+from ..folder.modules import MemoryModule, Module, SharedModule, TileModule
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Design:
     def block(self, tile: str) -> list[str]:
         """Files of a tile, relative to the chip's folder; its own is the last one, before it the adders it may need."""
         own = [module.path for module in self.modules if isinstance(module, TileModule) and module.name == tile]
-        return [module.path for module in self.modules if isinstance(module, AddersModule)] + own
+        return [module.path for module in self.modules if isinstance(module, SharedModule)] + own
 
     @property
     def logic(self) -> list[str]:
         """Files of everything that is neither tile nor memory."""
-        macros = TileModule | MemoryModule | AddersModule
+        macros = TileModule | MemoryModule | SharedModule
         return [module.path for module in self.modules if not isinstance(module, macros)]
 
 

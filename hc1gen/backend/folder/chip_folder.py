@@ -8,7 +8,7 @@ from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from .layout import MANIFEST
 from .manifest import FORMAT, Manifest
-from .modules import BlockModule, MemoryModule, Module, NetlistModule, TableModule, TileModule, View
+from .modules import BlockModule, MemoryModule, Module, NetlistModule, TableModule, TileModule, View, views_of
 from .names import AGAIN, place
 from .typed import read, shown
 
@@ -161,7 +161,7 @@ def containing(path: Path) -> Path | None:
 
 
 def _contradictions(manifest: Manifest) -> Iterator[str]:
-    """Problems with files that a field names, but `files` does not, and with tiles of which nothing is said."""
+    """Problems with files that a field names, but `files` does not, with tiles of which nothing is said, and views."""
     named = {f"modules[{i}].path": module.path for i, module in enumerate(manifest.modules)}
     named |= {f"roles.{role}": name for role, name in vars(manifest.roles).items()}
     named["quantized_model"] = manifest.quantized_model
@@ -174,6 +174,9 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     for i, module in enumerate(manifest.modules):
         if isinstance(module, TileModule) and module.name not in contents:
             yield problem(f"modules[{i}].name", module.name, "a module that `tiles` has", AGAIN)
+    views = {module.view for module in manifest.modules if isinstance(module, TileModule)}
+    if views and not views.issuperset(views_of(manifest.fabric)):
+        yield problem("fabric", manifest.fabric, "views in which there are tiles", AGAIN)
 
 
 def _missing(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from ...frontend.model import ModelConfig
 from ...quant.config import Formats, NumericConfig
-from .modules import Fabric, FilePath, MemoryModule, Module, Name, Size
+from .modules import FilePath, MemoryModule, Module, Name, Size, View
 from .names import END
 from .typed import Pattern, Range
 
@@ -108,7 +108,7 @@ class Manifest(ModelEntry):
     format: Literal[4] = field(metadata={"doc": "of the manifest"})
     hc1gen: str = field(metadata={"doc": "version of hc1gen that has baked"})
     top: Name = field(metadata={"doc": "the top module"})
-    fabric: Fabric = field(metadata={"doc": "the view or the views in which the tiles are there"})
+    fabric: View = field(metadata={"doc": "the view or the views in which the tiles are there"})
     numeric_config: NumericConfig = field(metadata={"doc": "chosen widths and table sizes (docs/numeric.md)"})
     context: Size = field(metadata={"doc": "positions of a text"})
     lanes: Size = field(metadata={"doc": "elements of a beat of the residual stream"})

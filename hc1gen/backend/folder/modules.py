@@ -1,7 +1,7 @@
 """The Verilog files of a baked folder as its manifest lists them: what each one is, and where it lies."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from .layout import BLOCKS
 from .names import END, INSIDE, INSIDE_WORDS
@@ -10,13 +10,10 @@ from .typed import Pattern, Range
 Size = Annotated[int, Range(1)]
 Name = Annotated[str, Pattern("^[A-Za-z_][A-Za-z0-9_]*" + END, "a Verilog name")]
 FilePath = Annotated[str, Pattern(INSIDE, INSIDE_WORDS)]
-View = Literal["behavioural", "structural"]
-"""How a tile is written: as counts, or as adders."""
-Fabric = Literal["behavioural", "structural", "both"]
-"""The view or the views of the tiles in a folder."""
-FABRICS: tuple[Fabric, ...] = get_args(Fabric)
-TILES: dict[View, str] = {"behavioural": "rtl/tiles/{}.sv", "structural": "rtl/structural/{}.v"}
-"""View → where a tile of that name lies."""
+View = Annotated[str, Pattern("^[a-z_]+" + END, "the name of a view")]
+"""How a tile is written, by the name that the registry of views has for it (`hc1gen.rtl.tiles`)."""
+SIMULATED, SYNTHESISED, BOTH = "behavioural", "structural", "both"
+"""The views that a chip with two views has, one to simulate and one to synthesise, and what `--fabric` calls that."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +35,19 @@ class TileModule(_Verilog):
     kind: Literal["tile"] = field(metadata={"doc": "what it is"})
     view: View = field(metadata={"doc": "behavioural: counts, to simulate; structural: adders, to synthesise"})
 
-    @classmethod
-    def of(cls, name: str, view: View) -> "TileModule":
-        return cls(name, TILES[view].format(name), "tile", view)
-
     def is_in(self, view: View) -> bool:
         return self.view == view
 
 
 @dataclass(frozen=True)
-class AddersModule(_Verilog):
-    """The adders that tiles of the structural view are made of: several modules in one file, which `name` names."""
+class SharedModule(_Verilog):
+    """What the tiles of a view instantiate, such as adders: one module or more in a file, which `name` names."""
 
-    kind: Literal["adders"] = field(metadata={"doc": "what it is"})
-
-    @classmethod
-    def of(cls, name: str) -> "AddersModule":
-        return cls(name, TILES["structural"].format(name), "adders")
+    kind: Literal["shared"] = field(metadata={"doc": "what it is"})
+    view: View = field(metadata={"doc": "the view whose tiles instantiate it"})
 
     def is_in(self, view: View) -> bool:
-        return view == "structural"
+        return self.view == view
 
 
 @dataclass(frozen=True)
@@ -66,10 +56,6 @@ class TableModule(_Verilog):
 
     kind: Literal["table"] = field(metadata={"doc": "what it is"})
     tensor: str = field(metadata={"doc": "the tensor that it holds, as the checkpoint calls it"})
-
-    @classmethod
-    def of(cls, name: str, tensor: str) -> "TableModule":
-        return cls(name, f"rtl/tiles/{name}.sv", "table", tensor)
 
 
 @dataclass(frozen=True)
@@ -107,9 +93,9 @@ class NetlistModule(_Verilog):
         return cls(name, f"rtl/{name}.v", "netlist")
 
 
-Module = TileModule | AddersModule | TableModule | MemoryModule | BlockModule | NetlistModule
+Module = TileModule | SharedModule | TableModule | MemoryModule | BlockModule | NetlistModule
 
 
-def views_of(fabric: Fabric) -> tuple[View, View]:
-    """The view of the tiles to simulate and the one to synthesise."""
-    return ("behavioural", "structural") if fabric == "both" else (fabric, fabric)
+def views_of(fabric: str) -> tuple[View, View]:
+    """The view of the tiles to simulate and the one to synthesise; fabric: one view for both, or BOTH."""
+    return (SIMULATED, SYNTHESISED) if fabric == BOTH else (fabric, fabric)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..folder.chip_folder import ChipFolder
 from ..folder.manifest import TileContent
-from ..folder.modules import AddersModule, MemoryModule, Module, NetlistModule, TableModule, TileModule
+from ..folder.modules import MemoryModule, Module, NetlistModule, SharedModule, TableModule, TileModule
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read(rtl_dir: Path) -> Plan:
     folder = ChipFolder.read(rtl_dir)
     modules, tiles = folder.synthesis_modules, folder.manifest.tile_contents
     memories = [m for m in modules if isinstance(m, MemoryModule)]
-    others = [m for m in modules if not isinstance(m, MemoryModule | NetlistModule | AddersModule)]
+    others = [m for m in modules if not isinstance(m, MemoryModule | NetlistModule | SharedModule)]
     return Plan(
         rtl_dir,
         tuple(_job(module, folder.file(module.path), tiles) for module in others),

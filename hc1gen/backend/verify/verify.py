@@ -12,14 +12,13 @@ from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
 from ...quant import provenance
+from ...quant.merkle import parameters
 from ...quant.provenance import parameters_leaf
 from ...rtl.chip import ROOT, Chip
-from ...rtl.provenance import parameters
-from ...rtl.structural import ADDERS
 from ..folder.chip_folder import ChipFolder, containing
 from ..folder.layout import MANIFEST
 from ..folder.manifest import Manifest
-from ..folder.modules import View, views_of
+from ..folder.modules import SharedModule, View, views_of
 from ..synth.liberty import read as read_liberty
 from ..synth.run import MODELS, REPORT
 from ..synth.yosys import require
@@ -27,7 +26,7 @@ from .chip import expected_chip, expected_manifest, manifest_differences, other_
 from .circuit import Circuit
 from .difference import Difference
 from .files import file_differences
-from .jobs import MAPPED, STRUCTURAL, ConstantJob, Job, Result, Source, run
+from .jobs import MAPPED, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
@@ -55,12 +54,13 @@ class Report:
 class Place:
     """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module.
 
-    paths: module → where in a baked folder a bake puts it.
+    paths: module → where in a baked folder a bake puts it; shared: files that all tiles of the view instantiate.
     """
 
     view: str
     folder: Path
     paths: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
     cells: Mapping[str, Circuit] = field(default_factory=dict)
     only: str | None = None
 
@@ -69,11 +69,8 @@ class Place:
         name = TOP if part is None else part.module
         if self.view == MAPPED:
             return Source(name, self.folder / f"{name}.v", MAPPED, cells=self.cells)
-        adders = (ADDERS,) if self.view == STRUCTURAL and isinstance(part, TilePart) else ()
-        return Source(name, self._path(name), self.view, tuple(map(self._path, adders)))
-
-    def _path(self, module: str) -> Path:
-        return self.folder / self.paths[module]
+        shared = tuple(self.folder / path for path in self.shared) if isinstance(part, TilePart) else ()
+        return Source(name, self.folder / self.paths[name], self.view, shared)
 
 
 def find(path: Path) -> tuple[Path, Path | None]:
@@ -110,7 +107,7 @@ def verify(
     report.differences += file_differences(folder)
     report.files = len(manifest.files)
     report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest.model_root}
-    models = [parts(transformer) for transformer in chip.transformers]
+    models = [parts(each.network, each.model) for each in chip.transformers]
     results = _read(places, [part for model in models for part in model], workers, progress or (lambda *_: None))
     for place in places:
         _compare(report, place, chip, models, results)
@@ -133,8 +130,12 @@ def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Se
     if liberty:
         raise InputError("--liberty", problem("library", "one", "none", "it is for a mapped netlist"))
     views: list[View] = list(dict.fromkeys(views_of(expected.fabric)))
-    paths = {view: {module.name: module.path for module in expected.modules if module.is_in(view)} for view in views}
-    return [Place(view, rtl_dir, paths[view]) for view in views]
+    places = []
+    for view in views:
+        modules = [module for module in expected.modules if module.is_in(view)]
+        shared = tuple(module.path for module in modules if isinstance(module, SharedModule))
+        places.append(Place(view, rtl_dir, {module.name: module.path for module in modules}, shared))
+    return places
 
 
 def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
@@ -207,7 +208,10 @@ def _compare(
     if place.only is None and sum(map(whole, found.values())) == sum(map(len, models)):
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
-            leaves = [parameters_leaf(parameters(transformer)), *(t.leaf for t in found_tensors(model, found))]
+            leaves = [
+                parameters_leaf(parameters(transformer.network, transformer.model)),
+                *(t.leaf for t in found_tensors(model, found)),
+            ]
             roots.append(provenance.root([leaf.digest for leaf in leaves]))
         _compare_root(report, f"{place.view} Verilog", f"{place.view} view", provenance.root(roots).hex(), chip)
     if place.only in (None, TOP):

@@ -14,10 +14,10 @@ from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
+from hc1gen.network import Plan, llama
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ VIEWS = ("LEF", "LIB", "GDS")
 def baked(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("flow") / "small"
     model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    chip = Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
+    chip = Chip(Transformer(model, llama(Plan(model.numerics(16), 3, 1))))
     bake.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
     return out
 

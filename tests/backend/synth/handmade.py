@@ -6,11 +6,11 @@ from handmade_folder import handmade
 
 from hc1gen.backend.folder.manifest import TileContent
 from hc1gen.backend.folder.modules import (
-    AddersModule,
     BlockModule,
     MemoryModule,
     Module,
     NetlistModule,
+    SharedModule,
     TableModule,
     TileModule,
 )
@@ -122,9 +122,9 @@ module chip(input clk, input rst, input [3:0] x, output [2:0] p, output [2:0] q,
 endmodule
 """
 MODULES: dict[Module, str] = {
-    AddersModule.of("adders"): "// not read",
-    TileModule.of("tile", "structural"): TILE,
-    TableModule.of("gain", "norm"): ROM,
+    SharedModule("adders", "rtl/structural/adders.v", "shared", "structural"): "// not read",
+    TileModule("tile", "rtl/structural/tile.v", "tile", "structural"): TILE,
+    TableModule("gain", "rtl/tiles/gain.sv", "table", "norm"): ROM,
     MemoryModule.of("cache", 16, 8): MEMORY,
     BlockModule.of("keeper"): KEEPER,
     BlockModule.of("block"): BLOCK,

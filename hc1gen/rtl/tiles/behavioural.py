@@ -8,28 +8,38 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..fabric.digits import BASE_BITS, LARGEST, digits
-from .tile import Tile, View, constants, register_bits
+from ...fabric.digits import BASE_BITS, LARGEST, digits
+from .module import Body, constants, module, register_bits
+from .tile import Tile
+from .view import File, View
 
 
-def behavioural(tile: Tile) -> View:
-    """One line for every row: half its register plus a count."""
+def behavioural(tile: Tile) -> Iterator[File]:
+    """The tile with one line for every row: half its register plus a count."""
+    yield File(f"rtl/tiles/{tile.name}.sv", tile.name, _module(tile))
+
+
+BEHAVIOURAL = View("behavioural", behavioural)
+
+
+def _module(tile: Tile) -> Iterator[str]:
+    """Lines of a tile."""
     room = np.array([max(int(largest).bit_length(), tile.drop_bits) for largest in tile.largest])
     start, bias = constants(tile, np.zeros_like(tile.largest), room)
     bits = register_bits(tile, room)
-    return View("behavioural", bits, bias, _lines(tile, bits, start))
+    yield from module(tile, Body("behavioural", bits, bias, _lines(tile, bits, start)))
 
 
 def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
     yield "    // xs ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet one magnitude."
-    if tile.parts == 1:
+    if tile.row_groups == 1:
         yield "    always @(posedge clk) if (step) begin"
         yield from _part(tile, 0, bits, start)
         yield "    end"
     else:
         yield "    always @(posedge clk) if (step) case (part)"
-        for part in range(tile.parts):
-            label = "default" if part == tile.parts - 1 else tile.part_number(part)
+        for part in range(tile.row_groups):
+            label = "default" if part == tile.row_groups - 1 else tile.group_number(part)
             yield f"    {label}: begin"
             yield from _part(tile, part, bits, start)
             yield "    end"

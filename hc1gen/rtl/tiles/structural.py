@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..fabric.build import Fabric, build
-from ..fabric.compress import compress
-from ..fabric.network import Adder, Literal, Network
-from .tile import Tile, View, constants, register_bits
+from ...fabric.build import Fabric, build
+from ...fabric.compress import compress
+from ...fabric.network import Adder, Literal, Network
+from .module import Body, constants, module, register_bits
+from .tile import Tile
+from .view import File, View
 
+FOLDER = "rtl/structural"
+"""Of the view's files."""
 ADDERS = "adders"
 """Name of the file with the adders' modules."""
 
@@ -35,10 +39,23 @@ def adders() -> Iterator[str]:
     yield "endmodule"
 
 
-def structural(tile: Tile) -> View:
-    """Adders in the order of the data, then the slots' registers."""
-    rows = [row for part in range(tile.parts) for slot in tile.slots.values() if (row := slot[part]) is not None]
-    shared = tile.parts > 1
+def structural(tile: Tile) -> Iterator[File]:
+    """The tile with adders in the order of the data, then the slots' registers."""
+    yield File(f"{FOLDER}/{tile.name}.v", tile.name, _module(tile))
+
+
+def shared() -> Iterator[File]:
+    """The modules of the adders."""
+    yield File(f"{FOLDER}/{ADDERS}.v", ADDERS, adders())
+
+
+STRUCTURAL = View("structural", structural, shared)
+
+
+def _module(tile: Tile) -> Iterator[str]:
+    """Lines of a tile; its fabric is built when the first is asked for."""
+    rows = [row for part in range(tile.row_groups) for slot in tile.slots.values() if (row := slot[part]) is not None]
+    shared = tile.row_groups > 1
     fabric = build(tile.lane_weights[rows], addend_bits=0 if shared else max(1, tile.drop_bits))
     place = {row: i for i, row in enumerate(rows)}
     offset, room = np.zeros(len(tile.weights), np.int64), np.zeros(len(tile.weights), np.int64)
@@ -49,7 +66,7 @@ def structural(tile: Tile) -> View:
         room[used] = max(*room[used], tile.drop_bits)
     start, bias = constants(tile, offset, room)
     bits = register_bits(tile, room)
-    return View("structural", bits, bias, _lines(tile, fabric, place, bits, start))
+    yield from module(tile, Body("structural", bits, bias, _lines(tile, fabric, place, bits, start)))
 
 
 def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
@@ -62,14 +79,14 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
         starts = (tile.half if row is None else start[row] for row in tile.slots[slot])
         begin = _by_part(tile, [f"{half}'d{each}" for each in starts])
         yield f"    wire [{half - 1}:0] h{slot} = first ? {begin} : r{slot}[{bits[slot] - 1}:{low + 1}];"
-    if tile.parts == 1:
+    if tile.row_groups == 1:
         names += [f"h{slot}[{i}]" for slot, half in halves.items() for i in range(half)]
     names += [f"n{net}" for net in range(len(names), len(fabric.network.arrival))]
     yield from instances(fabric.network, names)
     if unread := [names[j] for j in _unread(fabric, len(tile.columns))]:
         yield f"    wire unused = &{{1'b0, {', '.join(unread)}}}; // padding, and columns without a weight"
     counts = {row: fabric.rows[i].bits for row, i in place.items()}
-    if tile.parts == 1:
+    if tile.row_groups == 1:
         sums = {slot: number(counts[row], names) for slot, (row,) in tile.slots.items() if row is not None}
     else:
         yield "    // cN is the count of rN's row."
@@ -90,7 +107,7 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
 
 def _by_part(tile: Tile, words: Sequence[str]) -> str:
     """The word for a part."""
-    choices = [f"part == {tile.part_number(p)} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
+    choices = [f"part == {tile.group_number(p)} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
     return f"({''.join(choices)}{words[-1]})" if choices else words[-1]
 
 
