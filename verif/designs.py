@@ -113,7 +113,7 @@ class Design:
     @property
     def sources(self) -> list[Path]:
         """All Verilog, Verilator's control file first."""
-        return [self.baked.waivers, *self.baked.simulation_sources]
+        return [path.resolve() for path in (self.baked.waivers, *self.baked.simulation_sources)]
 
     def layer_sources(self, index: int) -> list[Path]:
         """What module `layer<index>` needs."""

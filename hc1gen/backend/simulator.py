@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -30,7 +31,10 @@ MOST_TOKEN_BITS = max(bits for bits in range(WORD_BITS) if output_token(bits, dr
 """So that an output fits an integer of sim_main.cpp."""
 LOG_TAIL = 30
 
-VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal")
+VERILATOR_OPTIONS = (
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal",
+    "--no-MMD",  # make would not read a list of files whose paths have a `#`
+)  # fmt: skip
 COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """`-O1` for what runs each clock: beyond it the build takes longer than a usual run saves."""
 
@@ -85,14 +89,17 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
         return executable
     verilator, design, out = tools.simulation_tools(), _design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
-    try:
+    with tempfile.TemporaryDirectory(prefix="hc1gen-") as folder:  # make takes no path with a space or a `#`
+        work = Path(folder)
         (work / "payloads.h").write_text(design.header)
         for command in _commands(verilator, work, design, jobs):
             _call(command, verilator, progress or (lambda line: None))
-        (work / "chip").replace(executable)
-    finally:
-        shutil.rmtree(work)
+        part = out / f".{executable.name}-{token_hex(4)}"
+        try:
+            shutil.copy(work / "chip", part)
+            part.replace(executable)
+        finally:
+            part.unlink(missing_ok=True)
     return executable
 
 

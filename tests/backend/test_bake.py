@@ -1,7 +1,6 @@
 """A bake as files: digests, order, text that is kept elsewhere too."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from hc1gen.backend import bake as backend
 from hc1gen.backend.elaborate import elaborate
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.lint import lint
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
@@ -34,13 +34,13 @@ def chip() -> Chip:
 
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory, chip) -> Path:
-    out = tmp_path_factory.mktemp("bake") / "small"
+    out = tmp_path_factory.mktemp("bake") / "small chip"
     backend.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
     return out
 
 
 def test_manifest_has_the_digest_of_every_file(baked):
-    digests = json.loads((baked / "manifest.json").read_text())["files"]
+    digests = ChipFolder.read(baked).manifest.files
     found = {
         str(path.relative_to(baked)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in baked.rglob("*")
@@ -60,7 +60,7 @@ def test_file_list_has_leaves_first_and_the_top_last(baked):
         assert names[-1] == "rtl/chip.v"
         modules = {str(p.relative_to(baked)) for p in (baked / "rtl").rglob("*.*v")}
         left_out = modules - set(names)
-        tiles = {tile["module"] for tile in json.loads((baked / "manifest.json").read_text())["tiles"]}
+        tiles = set(ChipFolder.read(baked).manifest.tile_contents)
         assert set(names) < modules and tiles == {Path(path).stem for path in left_out} - {"adders"}
         assert {Path(path).parent.name for path in left_out} == {other}
 

@@ -14,6 +14,7 @@ import pytest
 from command import QUICK, SMALL, VECTORS, WITH_BOS, files, hc1gen, refused
 
 from hc1gen.backend import bake as backend
+from hc1gen.backend.folder import target
 
 FIELDS = {
     "out", "checkpoint", "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits",
@@ -63,7 +64,7 @@ def test_for_people(tmp_path, monkeypatch):
     for word in ("gate_up", "KV cache", "3,072 bits", "MiB", f"rtl_out/{SMALL.name}"):
         assert word in done.stdout
     assert done.stderr.splitlines() == [f"calibrating {SMALL.name} ...", "writing Verilog ..."]
-    assert backend.is_baked(tmp_path / "rtl_out" / SMALL.name)
+    assert target.is_baked(tmp_path / "rtl_out" / SMALL.name)
 
 
 def test_same_bytes_whatever_the_folder_and_the_hash_seed(tmp_path):
@@ -157,9 +158,9 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("place", ["gain_module", "to_verilog", "_replace"])
-def test_interrupted_bake_leaves_nothing(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(backend, place, interrupt)
+@pytest.mark.parametrize("module, place", [(backend, "gain_module"), (backend, "to_verilog"), (target, "_replace")])
+def test_interrupted_bake_leaves_nothing(tmp_path, monkeypatch, module, place):
+    monkeypatch.setattr(module, place, interrupt)
     done = hc1gen("bake", SMALL, "-o", tmp_path / "deep" / "out", *QUICK, "--json")
     assert done.code == 130
     assert done.fields == {"error": {"kind": "interrupted", "exit_code": 130, "message": "interrupted"}}
@@ -262,7 +263,7 @@ def test_refuses_folders_that_no_bake_made(tmp_path):
 
 def test_takes_an_empty_folder(tmp_path):
     assert hc1gen("bake", SMALL, "-o", tmp_path, *QUICK).code == 0
-    assert backend.is_baked(tmp_path)
+    assert target.is_baked(tmp_path)
 
 
 def test_refuses_a_file_as_output(tmp_path):

@@ -9,6 +9,7 @@ from bench.runner import lock
 from designs import Design
 
 from hc1gen.backend.synth import jobs, library
+from hc1gen.backend.synth.job import OUT
 from hc1gen.backend.synth.models import cell_models
 from hc1gen.backend.synth.run import GENERIC, synthesise
 from hc1gen.backend.synth.yosys import Yosys
@@ -42,9 +43,9 @@ class Mapped(Design):
 def mapped(chip: Design, liberty: Path | None) -> Mapped:
     """The chip on the cells of a library, or on generic ones."""
     files, runner = [liberty] if liberty else [], Yosys()
-    with lock(chip.folder / "synth"):
+    with lock(chip.folder / OUT):
         report = synthesise(chip.folder, files)
-        netlists = chip.folder / "synth" / (report["library"] or GENERIC)
+        netlists = chip.folder / OUT / (report["library"] or GENERIC)
         cells = netlists / "cells.v"
         try:
             cells.write_text(cell_models(library.load(files, runner) if files else None, runner))

@@ -8,7 +8,7 @@ from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from .layout import MANIFEST
 from .manifest import FORMAT, Manifest
-from .modules import BlockModule, MemoryModule, Module, NetlistModule, TableModule, TileModule, View
+from .modules import BlockModule, MemoryModule, Module, NetlistModule, TableModule, TileModule, View, views_of
 from .names import AGAIN, place
 from .typed import read, shown
 
@@ -136,15 +136,15 @@ class ChipFolder:
         """`InputError(where)` that names every file that is missing."""
         missing = [name for name in names if not self.file(name).is_file()]
         if missing:
-            raise InputError(where, [problem(name, "no file", _wanted(name), AGAIN) for name in missing])
+            raise InputError(where, [_missing(name) for name in missing])
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in folder `path`; `InputError` as `ChipFolder.read` says."""
     where = path / MANIFEST
     if not path.is_dir():
-        found = "is no folder" if path.exists() else "no such folder"
-        raise InputError(path, f"{found}; {BAKE}")
+        found = "this is no folder" if path.exists() else "no such folder"
+        raise InputError(path, f"not a baked chip: {found}; {BAKE}")
     if not where.is_file():
         raise InputError(path, problem("not a baked chip", f"no {MANIFEST}", "one", BAKE))
     content = read_object(where)
@@ -161,7 +161,7 @@ def containing(path: Path) -> Path | None:
 
 
 def _contradictions(manifest: Manifest) -> Iterator[str]:
-    """Problems with files that a field names, but `files` does not, and with tiles of which nothing is said."""
+    """Problems with files that a field names, but `files` does not, with tiles of which nothing is said, and views."""
     named = {f"modules[{i}].path": module.path for i, module in enumerate(manifest.modules)}
     named |= {f"roles.{role}": name for role, name in vars(manifest.roles).items()}
     named["quantized_model"] = manifest.quantized_model
@@ -174,7 +174,12 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     for i, module in enumerate(manifest.modules):
         if isinstance(module, TileModule) and module.name not in contents:
             yield problem(f"modules[{i}].name", module.name, "a module that `tiles` has", AGAIN)
+    views = {module.view for module in manifest.modules if isinstance(module, TileModule)}
+    if views and not views.issuperset(views_of(manifest.fabric)):
+        yield problem("fabric", manifest.fabric, "views in which there are tiles", AGAIN)
 
 
-def _wanted(name: str) -> str:
-    return "Verilog" if name.endswith(VERILOG) else "one"
+def _missing(name: str) -> str:
+    if name.endswith(VERILOG):
+        return problem(name, "no file", "Verilog", AGAIN)
+    return f"{name}: cannot be read: no such file; {AGAIN}"

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Final, Literal
 from ...frontend.model import ModelConfig
 from ...quant.config import Formats, NumericConfig
 from .modules import FilePath, MemoryModule, Module, Name, Size, View
+from .names import END
 from .typed import Pattern, Range
 
 FORMAT: Final = 4
 Count = Annotated[int, Range(0)]
 Lane = Annotated[int, Range(-1)]
-Digest = Annotated[str, Pattern("^[0-9a-f]{64}$", "64 hexadecimal digits")]
+Digest = Annotated[str, Pattern("^[0-9a-f]{64}" + END, "64 hexadecimal digits")]
 
 
 @dataclass(frozen=True)

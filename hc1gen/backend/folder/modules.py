@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from .layout import BLOCKS
-from .names import INSIDE, INSIDE_WORDS
+from .names import END, INSIDE, INSIDE_WORDS
 from .typed import Pattern, Range
 
 Size = Annotated[int, Range(1)]
-Name = Annotated[str, Pattern(r"^[A-Za-z_][A-Za-z0-9_]*$", "a Verilog name")]
+Name = Annotated[str, Pattern("^[A-Za-z_][A-Za-z0-9_]*" + END, "a Verilog name")]
 FilePath = Annotated[str, Pattern(INSIDE, INSIDE_WORDS)]
-View = Annotated[str, Pattern(r"^[a-z_]+$", "the name of a view")]
+View = Annotated[str, Pattern("^[a-z_]+" + END, "the name of a view")]
 """How a tile is written, by the name that the registry of views has for it (`hc1gen.rtl.tiles`)."""
 SIMULATED, SYNTHESISED, BOTH = "behavioural", "structural", "both"
 """The views that a chip with two views has, one to simulate and one to synthesise, and what `--fabric` calls that."""

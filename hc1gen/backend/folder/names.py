@@ -6,7 +6,9 @@ from pathlib import Path
 from ...errors import InputError, problem
 
 AGAIN = "bake the chip again"
-INSIDE = r"^(?!(?:.*/)?\.{0,2}(?:/|$))[^\\\x00-\x1f]+$"
+END = r"$(?!\n)"
+"""The end of a regular expression; Python's `$` alone also stands before a last line end."""
+INSIDE = rf"^(?!(?:.*/)?\.{{0,2}}(?:/|$))[^\\\x00-\x1f]+{END}"
 """A path inside the folder: no part of it is empty, `.` or `..`; no backslash and no control character."""
 INSIDE_WORDS = "a path inside the folder"
 
@@ -16,7 +18,7 @@ def place(folder: Path, name: str, where: Path) -> Path:
 
     Raises `InputError(where)` where the name, or a link on the way, leads out of the folder.
     """
-    if not re.fullmatch(INSIDE, name):
+    if not re.search(INSIDE, name):
         raise InputError(where, problem("file", repr(name), INSIDE_WORDS, AGAIN))
     path = folder / name
     try:

@@ -5,9 +5,10 @@ of dataclasses that differ in a field `kind`. A field's metadata may have a `ran
 `Range` or a `Pattern`. The JSON schema is made of the same types (`schema.py`).
 """
 
-import math
 import re
+import sys
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -46,7 +47,7 @@ class Pattern:
     words: str
 
     def fits(self, value: Any) -> bool:
-        return re.fullmatch(self.regex, value) is not None
+        return re.search(self.regex, value) is not None
 
     def __str__(self) -> str:
         return self.words
@@ -63,6 +64,7 @@ def split(kind: Any) -> tuple[Any, list[Check]]:
     return base, [note for note in notes if isinstance(note, Check)]
 
 
+@cache
 def types_of(cls: type) -> dict[str, Any]:
     """Field of a dataclass → its type, with the range that its metadata has."""
     hints = get_type_hints(cls, include_extras=True)
@@ -175,7 +177,7 @@ def _is(base: Any, got: object) -> bool:
     if isinstance(got, bool) or base is bool:
         return isinstance(got, bool) and base is bool
     if base is float:
-        return isinstance(got, int | float) and math.isfinite(got)
+        return isinstance(got, int | float) and abs(got) <= sys.float_info.max
     if base in (int, str):
         return isinstance(got, base)
     return isinstance(got, list if get_origin(base) is tuple else dict)

@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, problem
 from ...frontend.model import ModelIR
 from ...network import Plan, llama
 from ...quant import saved
 from ...quant.quantized import quantize
 from ...rtl.chip import DRAFT, Chip
+from ...rtl.tiles import VIEWS
 from ...rtl.transformer import Transformer
 from ..bake import describe, entries
 from ..folder.chip_folder import ChipFolder
 from ..folder.layout import MANIFEST
 from ..folder.manifest import Manifest, ModelEntry
+from ..folder.modules import views_of
 from .difference import Difference, of_objects
 
 
@@ -54,7 +56,13 @@ def _transformer(common: Manifest, own: ModelEntry, ir: ModelIR, prefix: str) ->
 
 
 def expected_manifest(manifest: Manifest, chip: Chip) -> Manifest:
-    """What a bake of `chip` would say, but for the digests of the files and the version of hc1gen."""
+    """What a bake of `chip` would say, but for the digests of the files and the version of hc1gen.
+
+    `InputError` where the manifest has a view that is not known here.
+    """
+    unknown = [view for view in views_of(manifest.fabric) if view not in VIEWS]
+    if unknown:
+        raise InputError(MANIFEST, problem("fabric", unknown[0], " or ".join(VIEWS), "bake the chip again"))
     expected = describe(chip, manifest.fabric, entries(chip, manifest.fabric))
     return replace(expected, files=manifest.files, hc1gen=manifest.hc1gen)
 
