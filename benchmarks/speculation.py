@@ -15,17 +15,17 @@ from clocks import Speculation
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
 from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
-from hc1gen.network import Plan, llama
+from hc1gen.network import Plan
 from hc1gen.outcome import Outcome
 from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.accept import Accept
-from hc1gen.rtl.chip import DRAFT, Chip
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.leftover import Leftover
-from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 PROMPTS = (
@@ -118,11 +118,8 @@ def plans_of(baked: Baked) -> tuple[Chip, tuple[Plan, Plan]]:
     """The chip and the plans of its target and its draft, as the manifest has them."""
     if baked.draft is None:
         raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    manifest = ChipFolder.read(baked.folder).manifest
-    assert manifest.draft is not None
-    target = Plan(baked.model.numerics(baked.context), manifest.lanes, manifest.kv_heads_per_clock)
-    draft = Plan(baked.draft.numerics(baked.context), manifest.lanes, manifest.draft.kv_heads_per_clock, DRAFT)
-    chip = Chip(Transformer(baked.model, llama(target)), Transformer(baked.draft, llama(draft)), baked.ahead)
+    chip = rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
+    target, draft = (each.plan for each in chip.transformers)
     return chip, (target, draft)
 
 
