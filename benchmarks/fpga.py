@@ -9,7 +9,6 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 
 # isort: split
 import click
-from clocks import token_clocks
 
 from hc1gen.backend.bake import bake
 from hc1gen.backend.fpga.build import Target, build
@@ -21,6 +20,7 @@ from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.clocks import greedy_token, total
 from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 
@@ -55,7 +55,7 @@ def describe(rtl_dir: Path) -> Fields:
         "weights": sum(tile["weights"] for tile in manifest["tiles"]),
         "context": manifest["context"],
         "lanes": manifest["lanes"],
-        "token_clocks": token_clocks(plan, min(POSITION, plan.n.context - 1)),
+        "token_clocks": total(greedy_token(Transformer(model, plan), min(POSITION, plan.n.context - 1))),
     }
 
 

@@ -9,6 +9,7 @@ from ..fabric.digits import digits
 from ..frontend.model import ModelIR
 from ..quant.grid import row_bits
 from ..quant.quantized import QuantizedModel
+from ..rtl.clocks import clocks_per_token
 from ..rtl.embedding import embedding_bits
 from ..rtl.plan import Plan
 from ..rtl.transformer import Transformer
@@ -58,6 +59,7 @@ def costs(transformer: Transformer) -> dict[str, Any]:
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,
+        "clocks_per_token": clocks_per_token(transformer),
         "kinds": [asdict(kind) for kind in kinds],
     }
 
@@ -67,6 +69,12 @@ def kv_bits(plan: Plan) -> int:
     shape = plan.n.model
     word = plan.kv_heads_per_clock * shape.head_dim * plan.n.config.kv_bits
     return shape.layers * plan.n.context * 2 * plan.kv_words * word
+
+
+def token_fact(cost: dict[str, Any]) -> str:
+    """The clocks of a token, for people."""
+    token = cost["clocks_per_token"]
+    return f"{token['clocks']:,} at position {token['position']}, greedy, without speculation"
 
 
 def table_rows(cost: dict[str, Any]) -> list[list[object]]:
