@@ -8,7 +8,6 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 
 # isort: split
 import click
-from clocks import token_clocks
 
 from hc1gen.backend.bake import bake
 from hc1gen.backend.folder.chip_folder import ChipFolder
@@ -22,6 +21,7 @@ from hc1gen.quant import saved
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.clocks import greedy_token, total
 from hc1gen.rtl.transformer import Transformer
 
 CHECKPOINT = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
@@ -54,13 +54,14 @@ def describe(rtl_dir: Path) -> Fields:
     """What the chip is, and the clocks of a token."""
     chip = ChipFolder.read(rtl_dir)
     manifest = chip.manifest
-    plan = Plan(saved.load(chip.model).numerics(manifest.context), manifest.lanes, manifest.kv_heads_per_clock)
+    model = saved.load(chip.model)
+    plan = Plan(model.numerics(manifest.context), manifest.lanes, manifest.kv_heads_per_clock)
     return {
         "model": manifest.checkpoint.name,
         "weights": sum(tile.weights for tile in manifest.tiles),
         "context": manifest.context,
         "lanes": manifest.lanes,
-        "token_clocks": token_clocks(plan, min(POSITION, plan.n.context - 1)),
+        "token_clocks": total(greedy_token(Transformer(model, llama(plan)), min(POSITION, plan.n.context - 1))),
     }
 
 

@@ -10,7 +10,6 @@ from common import Fields, Table, conditions, script, show
 # isort: split
 import cells
 import click
-from clocks import token_clocks
 
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
@@ -23,12 +22,12 @@ from hc1gen.network import Plan, llama
 from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.clocks import POSITION, greedy_token, total
 from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 LANES = (4, 8, 16, 32, 64)
 KV_HEADS = (1, 2, 4)
-POSITION = 64
 CONTEXT = 512
 DEFAULT = (8, 4)
 """Lanes and KV heads per clock of a chip that is baked without options."""
@@ -48,6 +47,11 @@ def plan_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Plan:
     return Plan(model.numerics(CONTEXT), lanes, kv_heads)
 
 
+def token_clocks(model: QuantizedModel, plan: Plan) -> int:
+    """Clocks of the token at `POSITION`, by the latencies of the blocks."""
+    return total(greedy_token(Transformer(model, plan), POSITION))
+
+
 def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
     """Clocks of the token at `POSITION`, in Verilator."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +68,7 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
     with output.progress("calibrating"):
         model = calibrate(quantize(checkpoint.ir, NumericConfig()), CONTEXT)
     grid = [(lanes, kv) for lanes in LANES for kv in KV_HEADS]
-    points = {point: {"clocks": token_clocks(plan_of(model, *point), POSITION)} for point in grid}
+    points = {point: {"clocks": token_clocks(model, plan_of(model, *point))} for point in grid}
     if count:
         _count(output, model, points, seconds)
     checks = _check(output, model, jobs) if simulate else []
@@ -99,7 +103,7 @@ def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:
             part = cut(model, layers)
             plan = plan_of(part, lanes, kv)
             simulated = simulated_clocks(part, plan, jobs)
-            derived = token_clocks(plan, POSITION)
+            derived = token_clocks(part, plan)
             checks.append({"lanes": lanes, "kv_heads_per_clock": kv, "layers": layers, "derived": derived,
                            "simulated": simulated})  # fmt: skip
     return checks

@@ -99,6 +99,11 @@ class Design:
         return Plan(self.model.numerics(m.context), m.lanes, m.kv_heads_per_clock)
 
     @cached_property
+    def target(self) -> Transformer:
+        """The target's hardware."""
+        return Transformer(self.model, llama(self.plan))
+
+    @cached_property
     def golden(self) -> GoldenModel:
         """The target."""
         return GoldenModel(self.model, self.plan.n.context)

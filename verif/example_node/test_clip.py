@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import through
 from chip.conversations import check_chip, converse
 from cmvm.together import Run, check_together
 from designs import VECTORS, Design
@@ -57,7 +58,8 @@ def test_the_block_clips(lanes):
         [pack([0 if i is None else x[i] for i in node.order[b : b + lanes]], 8) for x in each for b in starts(node)]
         for each in (vectors, expected)
     ]
-    check_together("clip", {"clip": Run(ClipBlock(node), {"x": words[0]}, {"y": words[1]})}, STALL_PATTERNS)
+    block, timing = ClipBlock(node), through(ClipBlock.latency, ClipBlock.pace, len(words[0]))
+    check_together("clip", {"clip": Run(block, {"x": words[0]}, {"y": words[1]}, timing)}, STALL_PATTERNS)
 
 
 def starts(node: Clip) -> range:
