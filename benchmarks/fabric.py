@@ -26,7 +26,7 @@ from hc1gen.errors import InputError, problem
 from hc1gen.fabric.build import build
 from hc1gen.network import Linear, Mantissas, Projection, beats_of, llama
 from hc1gen.network import Plan as ChipPlan
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.tiles import VIEWS, Tile, needed_bits
 from hc1gen.rtl.tiles.structural import instances, number

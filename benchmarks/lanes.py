@@ -19,7 +19,7 @@ from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.network import Plan, llama
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.clocks import POSITION, greedy_token, total

@@ -19,7 +19,7 @@ from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.model import ModelConfig, ModelIR, expected_shapes
 from hc1gen.network import Plan, llama
-from hc1gen.quant.config import Formats, LayerFormats, NumericConfig
+from hc1gen.numeric.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.tiles import VIEWS
 from hc1gen.rtl.transformer import Transformer

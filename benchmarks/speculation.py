@@ -21,7 +21,7 @@ from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
 from hc1gen.network import Plan, llama
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_FRAC
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.chip import DRAFT, Chip
 from hc1gen.rtl.leftover import Leftover

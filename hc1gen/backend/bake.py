@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 
 from .. import __version__
 from ..quant import saved
-from ..quant.merkle import Tree
+from ..network.merkle import Tree
 from ..rtl.chip import Chip
 from ..rtl.tiles import VIEWS, Tile
 from ..rtl.transformer import Transformer

@@ -13,7 +13,7 @@ from ..backend import bake as backend
 from ..backend.folder.modules import BOTH
 from ..backend.folder.target import check_target
 from ..network import Plan, llama
-from ..quant.config import NumericConfig
+from ..numeric.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
 from ..rtl.tiles import VIEWS
 from ..rtl.transformer import Transformer

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..outcome import Outcome
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..quant.provenance import Tensor
+from ..network.merkle import Tensor
 from .node import Flow, Node, Order, order_problems
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..quant.provenance import Tensor
+from ..network.merkle import Tensor
 from .node import Flow, Node, Order, order_problems
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
 from ..network import Attention
-from ..quant import provenance
-from ..quant.merkle import Tree
-from ..quant.numerics import TEMPERATURE_FRAC
+from ..network import merkle
+from ..network.merkle import Tree
+from ..numeric.numerics import TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
 from .memory import Memory

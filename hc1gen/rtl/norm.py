@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .blockfloat import Cut, Planes, symmetric
 from .cmvm import plane_layout
 from .timing import Step, Walk, clocks

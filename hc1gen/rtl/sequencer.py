@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
 from ..outcome import Outcome
-from ..quant.numerics import TEMPERATURE_BITS
+from ..numeric.numerics import TEMPERATURE_BITS
 from ..reason import Reason
 from ..settings import LIMIT_BITS, SEED_BITS
 from .issue import Issue, connect_issue

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .timing import Step, Walk, clocks
 from .types import Lookup, Pipeline, lanes, round_shift
 from .wiring import Wiring, wire

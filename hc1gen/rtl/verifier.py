@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
 from ..outcome import Outcome
-from ..quant.numerics import SLOPE_BITS
+from ..numeric.numerics import SLOPE_BITS
 from .accept import Accept
 from .draw import Draw
 from .exponentials import Exponentials

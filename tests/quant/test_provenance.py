@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from hc1gen.quant.provenance import Leaf, Tensor, node, parameters_leaf, root
+from hc1gen.network.merkle import Leaf, Tensor, node, parameters_leaf, root
 
 
 def sha(*parts: bytes) -> bytes:

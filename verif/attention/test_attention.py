@@ -17,8 +17,8 @@ from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.attention import attend
 from hc1gen.network import Order, Plan
 from hc1gen.network.llama import attention
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.attention import Attention, memories
 
 RNG_SEED = 20

@@ -22,7 +22,7 @@ from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.network import Linear, Network, Plan, Stage, beats_of, llama
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.transformer import Transformer

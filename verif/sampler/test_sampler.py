@@ -14,7 +14,7 @@ from exponentials.test_exponentials import ONE_BEAT, slope_of, vectors_of, with_
 
 from hc1gen.golden.sampler import argmax, draw, exponentials
 from hc1gen.network import Plan
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.exponentials import memories
 from hc1gen.rtl.payloads import drawn_token, to_bits
 from hc1gen.rtl.sampler import Sampler

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...network import Embedding, Linear, Network, Node, Norm, places
 from ...quant.grid import row_bits
-from ...quant.provenance import Tensor
+from ...network.merkle import Tensor
 from ...quant.quantized import QuantizedModel
 from .difference import Difference, of_tensors
 from .jobs import Reading, Result, Shape, Source, TableJob, TileJob

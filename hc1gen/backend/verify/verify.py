@@ -11,9 +11,9 @@ from pathlib import Path
 from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
-from ...quant import provenance
-from ...quant.merkle import parameters
-from ...quant.provenance import parameters_leaf
+from ...network import merkle
+from ...network.merkle import parameters
+from ...network.merkle import parameters_leaf
 from ...rtl.chip import ROOT, Chip
 from ..folder.chip_folder import ChipFolder, containing
 from ..folder.layout import MANIFEST
