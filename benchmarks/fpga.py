@@ -17,8 +17,8 @@ from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.network import Plan, llama
-from hc1gen.quant import saved
 from hc1gen.numeric.config import NumericConfig
+from hc1gen.quant import saved
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.clocks import greedy_token, total

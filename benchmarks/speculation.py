@@ -20,8 +20,8 @@ from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
 from hc1gen.network import Plan, llama
-from hc1gen.outcome import Outcome
 from hc1gen.numeric.numerics import TEMPERATURE_FRAC
+from hc1gen.outcome import Outcome
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.chip import DRAFT, Chip
 from hc1gen.rtl.leftover import Leftover

@@ -22,8 +22,8 @@ from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.network import Plan, llama
-from hc1gen.quant import saved
 from hc1gen.numeric.config import NumericConfig
+from hc1gen.quant import saved
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl.chip import DRAFT, Chip

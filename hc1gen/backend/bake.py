@@ -11,8 +11,8 @@ from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import wiring
 
 from .. import __version__
-from ..quant import saved
 from ..network.merkle import Tree
+from ..quant import saved
 from ..rtl.chip import Chip
 from ..rtl.tiles import VIEWS, Tile
 from ..rtl.transformer import Transformer

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..outcome import Outcome
 from ..numeric.numerics import Numerics
+from ..outcome import Outcome
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler

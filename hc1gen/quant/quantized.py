@@ -10,8 +10,8 @@ import numpy as np
 from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelConfig, ModelIR, layer_tensor
 from ..network.llama import factors
 from ..numeric.config import Formats, NumericConfig
-from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
 from ..numeric.numerics import Numerics
+from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelIR, layer_tens
 from ..golden.calibrate import calibrate
 from ..golden.rope import angles
 from ..numeric.config import Formats, NumericConfig
-from ..quant.grid import BITS
 from ..numeric.numerics import Numerics
+from ..quant.grid import BITS
 from ..quant.quantized import QuantizedModel, quantize
 from .arithmetic import Widths, on_grid
 from .attention import prepare

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from designs import VECTORS
+from hc1gen.rtl.plan import Plan
 
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
@@ -14,7 +15,6 @@ from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.clocks import angle_wait, greedy_token, total
-from hc1gen.rtl.plan import Plan
 from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
