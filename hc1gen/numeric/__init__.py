@@ -1,1 +1,1 @@
-"""The numeric contract: every width, table and shift of the chip, chosen once and read by golden model and RTL alike."""
+"""The numeric contract: every width, table and shift of the chip, chosen once, for golden model and RTL alike."""
