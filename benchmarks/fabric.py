@@ -27,7 +27,7 @@ from hc1gen.fabric.build import build
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import rounded
 from hc1gen.network import Linear, Mantissas, Projection, beats_of
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS, Tile, needed_bits
 from hc1gen.rtl.tiles.structural import instances, number

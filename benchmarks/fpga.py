@@ -8,7 +8,6 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 
 # isort: split
 import click
-from clocks import token_clocks
 
 from hc1gen.backend.bake import bake
 from hc1gen.backend.folder.chip_folder import ChipFolder
@@ -18,9 +17,10 @@ from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 from hc1gen.rtl import assemble
+from hc1gen.rtl.clocks import greedy_token, total
 
 CHECKPOINT = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
 """Random weights, one layer, 20 wide: the embedded models are too large for this FPGA."""
@@ -48,13 +48,13 @@ def describe(rtl_dir: Path) -> Fields:
     """What the chip is, and the clocks of a token."""
     chip = ChipFolder.read(rtl_dir)
     manifest = chip.manifest
-    plan = rebuild(manifest, saved.load(chip.model), None).target.plan
+    target = rebuild(manifest, saved.load(chip.model), None).target
     return {
         "model": manifest.checkpoint.name,
         "weights": sum(tile.weights for tile in manifest.tiles),
         "context": manifest.context,
         "lanes": manifest.lanes,
-        "token_clocks": token_clocks(plan, min(POSITION, plan.n.context - 1)),
+        "token_clocks": total(greedy_token(target, min(POSITION, manifest.context - 1))),
     }
 
 

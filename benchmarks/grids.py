@@ -31,8 +31,8 @@ from hc1gen.fabric.digits import digits
 from hc1gen.frontend import compare, reference
 from hc1gen.frontend.model import HEAD, ModelIR, layer_tensor
 from hc1gen.frontend.sampling import sample
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import posttrain as layers
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.grid import BITS
 from hc1gen.quant.posttrain import METHODS, USUAL, posttrain
 from hc1gen.quant.quantized import QuantizedModel, quantize

@@ -10,7 +10,6 @@ from common import Fields, Table, conditions, script, show
 # isort: split
 import cells
 import click
-from clocks import token_clocks
 
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
@@ -20,15 +19,15 @@ from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel
 from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.clocks import POSITION, greedy_token, total
 from hc1gen.settings import Settings
 
 LANES = (4, 8, 16, 32, 64)
 KV_HEADS = (1, 2, 4)
-POSITION = 64
 CONTEXT = 512
 DEFAULT = (8, 4)
 """Lanes and KV heads per clock of a chip that is baked without options."""
@@ -48,6 +47,11 @@ def chip_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Chip:
     return assemble.chip(model, CONTEXT, lanes, kv_heads)
 
 
+def token_clocks(design: Chip) -> int:
+    """Clocks of the token at `POSITION`, by the latencies of the blocks."""
+    return total(greedy_token(design.target, POSITION))
+
+
 def simulated_clocks(design: Chip, jobs: int) -> int:
     """Clocks of the token at `POSITION`, in Verilator."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,7 +67,7 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
     with output.progress("calibrating"):
         model = calibrated(load_checkpoint(EMBEDDED), NumericConfig(), CONTEXT)
     grid = [(lanes, kv) for lanes in LANES for kv in KV_HEADS]
-    points = {point: {"clocks": token_clocks(chip_of(model, *point).target.plan, POSITION)} for point in grid}
+    points = {point: {"clocks": token_clocks(chip_of(model, *point))} for point in grid}
     if count:
         _count(output, model, points, seconds)
     checks = _check(output, model, jobs) if simulate else []
@@ -95,7 +99,7 @@ def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:
             progress(f"lanes {lanes}, KV heads {kv}, layers {layers}", done)
             design = chip_of(cut(model, layers), lanes, kv)
             simulated = simulated_clocks(design, jobs)
-            derived = token_clocks(design.target.plan, POSITION)
+            derived = token_clocks(design)
             checks.append({"lanes": lanes, "kv_heads_per_clock": kv, "layers": layers, "derived": derived,
                            "simulated": simulated})  # fmt: skip
     return checks

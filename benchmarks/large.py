@@ -18,7 +18,7 @@ from hc1gen.cli.bake import peak_memory
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.model import ModelConfig, ModelIR, expected_shapes
-from hc1gen.quant.config import Formats, LayerFormats, NumericConfig
+from hc1gen.numeric.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS

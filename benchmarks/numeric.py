@@ -24,8 +24,8 @@ from hc1gen.frontend.evaluate import nll
 from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import choose_formats, sample_text
 from hc1gen.golden.model import GoldenModel, Session
-from hc1gen.quant.config import Formats, NumericConfig, widened
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig, widened
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.quant.quantized import QuantizedModel, quantize
 
 TEXT = Path("../shared/text/tinystories-val.txt")

@@ -16,8 +16,8 @@ from hc1gen.golden import sampler
 from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import TEMPERATURE_FRAC, Numerics
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC, Numerics
 from hc1gen.settings import Settings
 
 CONTEXT, TEXTS = 256, 16

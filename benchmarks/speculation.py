@@ -10,7 +10,7 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 # isort: split
 import cells
 import click
-from clocks import Speculation
+from expectation import Speculation
 
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
@@ -20,9 +20,8 @@ from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
-from hc1gen.network import Plan
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.leftover import Leftover
@@ -78,7 +77,7 @@ def run(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> Run:
     return found
 
 
-def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, plans: tuple[Plan, Plan]) -> Fields:
+def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, design: Chip) -> Fields:
     """JSON fields of one mode: measured with and without speculation, and what the model says."""
     plain = run(chip, baked, Settings(TOKENS, temperature))
     before = chip.counters
@@ -86,16 +85,17 @@ def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, plans: t
     after = chip.counters
     assert before is not None and after is not None
     counters = {name: getattr(after, name) - getattr(before, name) for name in vars(after)}
-    target, draft = plans
+    target, draft = design.transformers
     accepted = speculated.outcomes.count(Outcome.ACCEPTED)
     rounds = len(speculated.outcomes) - accepted
     model = Speculation(
         accepted=accepted / rounds,
         position=round(mean(speculated.positions)),
         greedy=temperature == 0,
-        beat=mean(token // target.lanes for token in speculated.tokens),
+        beat=mean(token // target.plan.lanes for token in speculated.tokens),
     )
-    deep = replace(target, n=replace(target.n, model=replace(target.n.model, layers=LAYERS)))
+    n = target.plan.n
+    deep = replace(target, plan=replace(target.plan, n=replace(n, model=replace(n.model, layers=LAYERS))))
     measured, alone = mean(speculated.clocks), mean(plain.clocks)
     return {
         "plain": plain.fields(),
@@ -114,13 +114,11 @@ def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, plans: t
     }
 
 
-def plans_of(baked: Baked) -> tuple[Chip, tuple[Plan, Plan]]:
-    """The chip and the plans of its target and its draft, as the manifest has them."""
+def chip_of(baked: Baked) -> Chip:
+    """The chip, as the manifest has it."""
     if baked.draft is None:
         raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    chip = rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
-    target, draft = (each.plan for each in chip.transformers)
-    return chip, (target, draft)
+    return rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
 
 
 def areas(chip: Chip) -> list[Fields]:
@@ -163,14 +161,14 @@ def _area(name: str, blocks: list[Fields], gates: int = 0, flip_flops: int = 0) 
 def measure(output: Output, design: Path, jobs: int, count: bool) -> Fields:
     """JSON fields."""
     baked = Baked.load(design)
-    chip, plans = plans_of(baked)
+    chip = chip_of(baked)
     with output.progress("building the simulator"):
         executable = simulator.build(design, jobs)
     modes = {}
     with simulator.ChipSimulator(executable) as running, output.progress("simulating", len(MODES)) as progress:
         for done, (name, temperature) in enumerate(MODES.items()):
             progress(name, done)
-            modes[name] = mode(running, baked, temperature, plans)
+            modes[name] = mode(running, baked, temperature, chip)
     fields = {"modes": modes, "ahead": baked.ahead, "conditions": conditions()}
     if count:
         with output.progress("counting cells"):
@@ -195,7 +193,7 @@ def tables(result: Fields) -> list[Table]:
         Table("What bounds it", ("mode", "acceptance", "tokens per pass", "clocks of a pass", "clocks of a proposal",
                                  "predicted clocks per token", "error"), bounds,
               "A round is a pass of the target, and a proposal for each accepted token: clocks per token = "
-              "(pass + accepted x proposal) / (1 + accepted), at the mean position (`clocks.py`)."),
+              "(pass + accepted x proposal) / (1 + accepted), at the mean position (`expectation.py`)."),
         Table("Where it would go", ("mode", f"speedup of {LAYERS} layers", "speedup, if the draft took no time"), deep,
               "By the same model, with the same acceptance."),
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from hc1gen.backend.folder.manifest import (
 from hc1gen.backend.folder.modules import Module
 from hc1gen.backend.folder.writer import FolderWriter
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.quant.config import Formats, NumericConfig
+from hc1gen.numeric.config import Formats, NumericConfig
 
 DIGEST = "0" * 64
 

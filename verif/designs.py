@@ -23,12 +23,13 @@ from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.network import Plan
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import QuantizedModel
 from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.transformer import Transformer
 
 PACKAGE = Path(hc1gen.__file__).parent
 VECTORS = Path(__file__).parents[1] / "tests" / "frontend" / "vectors"
@@ -107,6 +108,11 @@ class Design:
     def plan(self) -> Plan:
         """The target's."""
         return self.hardware.target.plan
+
+    @property
+    def target(self) -> Transformer:
+        """The target's hardware."""
+        return self.hardware.target
 
     @cached_property
     def golden(self) -> GoldenModel:

@@ -11,9 +11,9 @@ from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import wiring
 
 from .. import __version__
+from ..network.merkle import Tree
 from ..progress import Progress, silent
 from ..quant import saved
-from ..quant.merkle import Tree
 from ..rtl.chip import Chip
 from ..rtl.tiles import VIEWS, Tile
 from ..rtl.transformer import Transformer

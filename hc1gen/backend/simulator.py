@@ -18,8 +18,8 @@ from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.folder.layout import MANIFEST, SIMULATORS
 from hc1gen.backend.payload_header import WORD_BITS, payload_header
 from hc1gen.errors import CheckFailed, InputError, problem
+from hc1gen.numeric.numerics import TEMPERATURE_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_BITS
 from hc1gen.reason import Reason
 from hc1gen.rtl.payloads import output_token, prompt_token
 from hc1gen.settings import GREEDY, LIMIT_BITS, SEED_BITS, Settings

@@ -13,11 +13,11 @@ from ..backend import bake as backend
 from ..backend.folder.modules import BOTH
 from ..backend.folder.target import check_target
 from ..network import Plan, llama
-from ..quant.config import NumericConfig
+from ..numeric.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
 from ..rtl.tiles import VIEWS
 from ..rtl.transformer import Transformer
-from .cost import COLUMNS, costs, table_rows
+from .cost import COLUMNS, costs, table_rows, token_fact
 from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
 from .options import (
     PATH,
@@ -164,6 +164,7 @@ def _show(output: Output, fields: dict[str, Any]) -> None:
     output.facts(
         {
             "KV cache": f"{kv_bits:,} bits, {fields['context']} positions",
+            "clocks per token": token_fact(fields),
             "Verilog": f"{fields['files']} files, {fields['lines']:,} lines, {fields['bytes'] / 1e6:.1f} MB",
             "took": f"{fields['seconds']:.1f} s, {fields['peak_memory_bytes'] / 2**20:.0f} MiB at most",
             "written to": fields["out"],

@@ -11,6 +11,7 @@ from ..network import Attention, Network
 from ..network.llama import factors
 from ..quant.grid import row_bits
 from ..quant.quantized import QuantizedModel
+from ..rtl.clocks import clocks_per_token
 from ..rtl.embedding import embedding_bits
 from ..rtl.transformer import Transformer
 
@@ -59,6 +60,7 @@ def costs(transformer: Transformer) -> dict[str, Any]:
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,
+        "clocks_per_token": clocks_per_token(transformer),
         "kinds": [asdict(kind) for kind in kinds],
     }
 
@@ -66,6 +68,12 @@ def costs(transformer: Transformer) -> dict[str, Any]:
 def kv_bits(network: Network) -> int:
     """Bits of the KV caches of all layers."""
     return sum(node.kv_bits for node in network.of(Attention))
+
+
+def token_fact(cost: dict[str, Any]) -> str:
+    """The clocks of a token, for people."""
+    token = cost["clocks_per_token"]
+    return f"{token['clocks']:,} at position {token['position']}, greedy, without speculation"
 
 
 def table_rows(cost: dict[str, Any]) -> list[list[object]]:

@@ -9,7 +9,7 @@ import click
 from ..frontend.model import ModelIR
 from ..network import llama
 from ..rtl.transformer import Transformer
-from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs
+from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs, token_fact
 from .models import Checkpoint, numeric_config, quantized, usual_lanes
 from .options import PATH, context_option, json_option, kv_heads_option, lanes_option, set_option
 from .output import Output
@@ -62,6 +62,7 @@ def _show(output: Output, ir: ModelIR, fields: dict[str, Any]) -> None:
         {
             "KV cache": f"{fields['kv_bits']:,} bits, {fields['context']} positions",
             "embedding": f"{fields['embedding_bits']:,} bits of ROM",
+            "clocks per token": token_fact(fields),
             "hc1gen bake": f"about {fields['bake_seconds_estimate']:,.0f} s",
             "simulator build": f"about {fields['build_seconds_estimate']:,.0f} s of one processor",
         }

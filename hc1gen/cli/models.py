@@ -18,8 +18,8 @@ from ..frontend.weights import find_entry
 from ..golden.calibrate import calibrate
 from ..golden.chip import AHEAD
 from ..network import Plan
-from ..quant.config import Formats, NumericConfig
-from ..quant.numerics import Numerics
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from ..quant.quantized import QuantizedModel, quantize
 from .output import Output
 

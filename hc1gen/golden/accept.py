@@ -6,7 +6,7 @@ draft's.
 
 import numpy as np
 
-from ..quant.numerics import RANDOM_BITS
+from ..numeric.numerics import RANDOM_BITS
 
 
 def accept(random: int, e_p: int, z_p: int, e_q: int, z_q: int, bits: int = RANDOM_BITS) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ..quant.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
-from ..quant.numerics import Numerics
+from ..numeric.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
+from ..numeric.numerics import Numerics
 from ..quant.quantized import QuantizedModel
 from .arith import Meter, bit_length
 from .model import GoldenModel

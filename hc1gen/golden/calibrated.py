@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..frontend.model import ModelIR
+from ..numeric.config import NumericConfig
 from ..progress import Progress, silent
-from ..quant.config import NumericConfig
 from ..quant.quantized import QuantizedModel, quantize
 from .calibrate import calibrate
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..numeric.numerics import Numerics
 from ..outcome import Outcome
-from ..quant.numerics import Numerics
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler

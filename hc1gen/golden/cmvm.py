@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from ..quant.quantized import Matrix
 from .arith import Meter, clip, matmul, round_shift
 from .blockfloat import Block

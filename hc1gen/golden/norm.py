@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .arith import bit_length_exact, round_shift
 from .blockfloat import Block, block_float, symmetric
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .arith import Meter, round_shift
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..quant.numerics import LOG2E, LOG2E_FRAC, RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
+from ..numeric.numerics import LOG2E, LOG2E_FRAC, RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
 from .arith import bit_length, round_shift
 from .norm import cut_mantissa
 

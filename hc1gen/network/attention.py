@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .node import Flow, Node, Order, beats_of
 from .rotary import numbered
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..quant.provenance import Tensor
 from .node import Flow, Node, Order, order_problems
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from ..quant.quantized import QuantizedModel

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..quant.provenance import Tensor
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from ..quant.quantized import QuantizedModel

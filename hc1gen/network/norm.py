@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..quant.provenance import Tensor
 from .node import Flow, Node, Order, order_problems
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from ..quant.quantized import QuantizedModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import InputError, problem
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .node import Order, beats_of
 
 

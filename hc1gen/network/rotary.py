@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .node import Flow, Node, Order
 
 

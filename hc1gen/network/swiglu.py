@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .node import Flow, Node, Order, beats_of
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelConfig, ModelIR, layer_tensor
 from ..network.llama import factors
-from .config import Formats, NumericConfig
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
-from .numerics import Numerics
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from ..errors import InputError, problem
 from ..frontend.model import ModelConfig
-from .config import Formats, LayerFormats, NumericConfig
+from ..numeric.config import Formats, LayerFormats, NumericConfig
 from .quantized import Gain, Matrix, QuantizedModel, Table
 
 FORMAT = "hc1gen quantised model 2"

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import RANDOM_BITS
+from ..numeric.numerics import RANDOM_BITS
 from .multiplier import Multiplier
 
 

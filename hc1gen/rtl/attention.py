@@ -9,6 +9,7 @@ from .attention_control import AttentionControl
 from .attention_head import Head
 from .attention_normaliser import Normaliser
 from .memory import Memory
+from .timing import Step, Walk, clocks
 from .types import lanes
 from .wiring import Wiring, wire
 
@@ -158,3 +159,10 @@ def _(node: network.Attention, stage: Wiring) -> None:
     attention = stage.place(node.name, "attention", node, lambda: Attention(node))
     attention.nets["position"] = stage.position
     stage.take(attention)
+
+
+@clocks.register
+def _(node: network.Attention, walk: Walk) -> list[Step]:
+    """From the last query to the last beat of contexts in their first pass, longer with every position."""
+    share = 1 / node.output.passes
+    return [Step(node.name, walk.blocks["attention"].duration(walk.position), f"{node.name}_y", share)]

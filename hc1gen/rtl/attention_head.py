@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .types import Lookup, lanes, round_shift
 
 STEPS = data.StructLayout(

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import network
 from .cmvm import plane_layout
+from .timing import Step, Walk, clocks
 from .types import bit_length, counter, lanes, named, round_shift
 from .wiring import Wiring, wire
 
@@ -197,3 +198,13 @@ def _(node: network.BlockFloat, stage: Wiring) -> None:
         node.name, f"quantize_{node.kind}", node, lambda: BlockFloat(node.in_bits, node.lanes, beats, node.act_bits)
     )
     stage.take(block)
+
+
+@clocks.register
+def _(node: network.BlockFloat, walk: Walk) -> list[Step]:
+    """From the last beat of the vector's first pass to the first bit-plane. Where the vector is computed twice rather
+    than kept, the second pass may be what the quantiser waits for."""
+    block, latency = walk.blocks[f"quantize_{node.kind}"], 0
+    if walk.linear is not None and walk.linear.replays > 1:
+        latency = walk.blocks[f"cmvm_{walk.linear.name}"].again + block.plane_latency
+    return [Step(node.name, max(block.latency, latency), f"{node.name}_y", 0)]

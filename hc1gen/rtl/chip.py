@@ -8,10 +8,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
-from ..network import Attention
-from ..quant import provenance
-from ..quant.merkle import Tree
-from ..quant.numerics import TEMPERATURE_FRAC
+from ..network import Attention, merkle
+from ..network.merkle import Tree
+from ..numeric.numerics import TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
 from .memory import Memory
@@ -75,7 +74,7 @@ class Chip:
     @property
     def root(self) -> bytes:
         """Names everything that is hardwired: the target's root; with a draft, the node over both roots."""
-        return provenance.root([tree.root for tree in self.trees])
+        return merkle.root([tree.root for tree in self.trees])
 
     @cached_property
     def blocks(self) -> dict[str, wiring.Component]:
@@ -125,7 +124,7 @@ class Chip:
         sequencer = self.blocks["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
-        members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(provenance.ROOT_BITS)}
+        members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(merkle.ROOT_BITS)}
         netlist = Netlist("chip", self._purpose(), wiring.Signature(members))
         netlist.constants[ROOT] = int.from_bytes(self.root, "big")
         control = netlist.place("sequencer", "sequencer", self.blocks["sequencer"])

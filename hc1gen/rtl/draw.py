@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
-from ..quant.numerics import RANDOM_BITS, bits_for
+from ..numeric.numerics import RANDOM_BITS, bits_for
 from .multiplier import Multiplier
 from .types import named
 

@@ -14,6 +14,7 @@ from ..quant.grid import row_bits, row_bounds
 from ..quant.quantized import QuantizedModel, Table
 from .payloads import tag, tagged, tagged_token
 from .tiles import File
+from .timing import Step, Walk, clocks
 from .types import Pipeline, counter, lanes, saturate
 from .wiring import Wiring, tables, wire
 
@@ -148,3 +149,9 @@ def _(node: network.Embedding, model: QuantizedModel, plan: Plan) -> Iterator[Fi
     """The ROM."""
     lines = embedding_rom(node, model.table(node.tensor), plan.token_bits)
     yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)
+
+
+@clocks.register
+def _(node: network.Embedding, walk: Walk) -> list[Step]:
+    """From a token's issue to its first beat."""
+    return [Step(node.name, Embedding.latency, "embedding_y", 0)]

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
-from ..quant.numerics import SLOPE_BITS, bits_for
+from ..numeric.numerics import SLOPE_BITS, bits_for
 from .memory import Memory
 from .types import Lookup, counter, lanes, round_shift
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..network import Norm, Plan
-from ..quant.numerics import bits_for
+from ..numeric.numerics import bits_for
 from ..quant.quantized import QuantizedModel
 from .tiles import File
 from .wiring import tables

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ..network import Linear, Network, Residual, Stage
+from ..network import Linear, Network, Norm, Residual, Stage
 from ..quant.quantized import QuantizedModel
 from .cmvm import Cmvm
 from .requant import Requant, Source
 from .tiles import needed_bits
+from .timing import Step, Walk, clocks
 from .wiring import Kind, Wiring, wire
 
 TILE_PORTS = ("step", "first", "last", "part", "read", "beat", "acc", "mantissa", "shift")
@@ -80,3 +81,34 @@ def _sources(stage: Wiring) -> tuple[Source, ...]:
 def _taker(stage: Stage, node: Linear) -> str:
     """What takes a node's results: the residual stream, or something behind this node alone."""
     return Residual.__name__ if isinstance(stage.behind(node), Residual) else node.name
+
+
+@clocks.register
+def _(node: Linear, walk: Walk) -> list[Step]:
+    """From a vector's first bit-plane to its last result in the first pass: planes, which pass again for each row
+    group, the read-out of the last group, and requantisation."""
+    cmvm, requant = walk.blocks[f"cmvm_{node.name}"], walk.shared("requant")
+    walk.linear, walk.linear_began = node, walk.elapsed
+    share = 1 / node.replays
+    results = f"{walk.unit('requant')}_y{requant.sources[walk.stage.of(Linear).index(node)].sink}"
+    return [
+        Step(f"{node.name} planes", cmvm.plane_span, _planes(node, walk), node.rereads * share),
+        Step(f"{node.name} CMVM", cmvm.duration, f"{node.name}_cmvm_y", share),
+        Step(f"{node.name} requantise", requant.latency, results, _results(node, walk, share)),
+    ]
+
+
+def _planes(node: Linear, walk: Walk) -> str:
+    """The stream on which a node's bit-planes come: of the norm or of the quantiser in front."""
+    before = walk.stage.nodes[walk.stage.nodes.index(node) - 1]
+    if isinstance(before, Norm):
+        return f"{walk.unit('norm')}_y{walk.stage.of(Norm).index(before)}"
+    return f"{before.name}_y"
+
+
+def _results(node: Linear, walk: Walk, share: float) -> float:
+    """The share of a sink's words after which a node's results are out: the residual stream takes those of several."""
+    takers = [each for each in walk.stage.of(Linear) if isinstance(walk.stage.behind(each), Residual)]
+    if node not in takers:
+        return share
+    return (takers.index(node) + 1) / len(takers)

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .. import network
 from ..network import Plan
 from .payloads import EPOCH_BITS, tag, tagged
+from .timing import Step, Walk, clocks
 from .types import counter, lanes
 from .wiring import Wiring, wire
 
@@ -79,3 +80,9 @@ def _(node: network.HeadGate, stage: Wiring) -> None:
     gate.nets |= {port: port for port in ("tag", "done", "epoch")}
     netlist.stream(gate, netlist.top, "position", "position")
     stage.take(gate, source="inner")
+
+
+@clocks.register
+def _(node: network.HeadGate, walk: Walk) -> list[Step]:
+    """The token goes through."""
+    return [Step(node.name, HeadGate.latency, f"{node.name}_inner")]

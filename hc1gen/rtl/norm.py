@@ -7,9 +7,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .blockfloat import Cut, Planes, symmetric
 from .cmvm import plane_layout
+from .timing import Step, Walk, clocks
 from .types import Lookup, below_leading_one, bit_length, counter, lanes, named, round_shift
 from .wiring import Wiring, wire
 
@@ -142,3 +143,10 @@ def _(node: network.Norm, stage: Wiring) -> None:
     if len(norms) > 1:
         norm.nets["user"] = stage.sublayer
     stage.take(norm, source=f"y{user}")
+
+
+@clocks.register
+def _(node: network.Norm, walk: Walk) -> list[Step]:
+    """From the last beat of the vector's first pass to the first bit-plane."""
+    user = walk.stage.of(network.Norm).index(node)
+    return [Step(node.name, walk.shared("rms_norm").latency, f"{walk.unit('norm')}_y{user}", 0)]

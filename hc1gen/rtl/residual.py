@@ -7,9 +7,13 @@ from amaranth.lib.wiring import In, Out
 from .. import network
 from ..network import Plan
 from .payloads import tag, tagged
+from .timing import Step, Walk, clocks
 from .twice import Twice
 from .types import counter, lanes, saturate
 from .wiring import Wiring, wire
+
+ENTRANCE = "residual in"
+"""Name of the step in which a token's beats come into a stage, behind the first of them."""
 
 
 class Residual(wiring.Component):
@@ -114,3 +118,20 @@ def _(node: network.Residual, stage: Wiring) -> None:
     """What the sublayer gives goes back to the block that `Branch` placed."""
     residual = stage.netlist.placed("residual")
     stage.take(residual, "back")
+
+
+@clocks.register
+def _(node: network.Branch, walk: Walk) -> list[Step]:
+    """A sublayer's first beats leave in the clocks in which the residual stream comes."""
+    if node is not walk.stage.of(network.Branch)[0]:
+        return []
+    return [Step(ENTRANCE, (len(node.order) // node.lanes - 1) * Residual.pace)]
+
+
+@clocks.register
+def _(node: network.Residual, walk: Walk) -> list[Step]:
+    """The sum leaves in the clocks in which the sublayer's results come; behind attention the first one waits."""
+    last = node is walk.stage.of(network.Residual)[-1]
+    if last:
+        return [Step(f"{node.name} add", Residual.latency, "y")]
+    return [Step(f"{node.name} add", Residual.attention_wait + Residual.latency, "residual_inner", 0.5)]

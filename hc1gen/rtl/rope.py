@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
+from .timing import Step, Walk, clocks
 from .types import Lookup, Pipeline, counter, lanes, named, round_shift, saturate
 from .wiring import Wiring, wire
 
@@ -153,3 +154,20 @@ def _(node: network.Rotary, stage: Wiring) -> None:
     rope = stage.place(node.name, "rope", node, lambda: Rope(node))
     rope.nets["position"] = stage.position
     stage.take(rope)
+
+
+@clocks.register
+def _(node: network.Rotary, walk: Walk) -> list[Step]:
+    """The last results wait for the angles of a new position, if these are late, and pass.
+
+    Keys wait for the angles, and behind them, unless the requantiser has room for a whole row group, the planes of the
+    next group. Else only what is left of the wait when the next group's results come is lost.
+    """
+    assert walk.linear is not None
+    cmvm, requant = walk.blocks[f"cmvm_{walk.linear.name}"], walk.shared("requant")
+    residual, rope = walk.blocks["residual"], walk.blocks["rope"]
+    planes = cmvm.act_bits * cmvm.pace
+    arrived = walk.linear_began + planes - cmvm.pace + cmvm.latency + requant.latency
+    late = max(0, residual.tag_latency + rope.angle_latency - arrived)
+    wait = late if cmvm.part_beats > requant.latency else max(0, late - (cmvm.parts - 1) * planes)
+    return [Step(node.name, wait + rope.latency, f"{node.name}_y")]

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
-from ..quant.numerics import RANDOM_BITS, SLOPE_BITS
+from ..numeric.numerics import RANDOM_BITS, SLOPE_BITS
 from .draw import Draw
 from .exponentials import Exponentials
 from .payloads import drawn_token

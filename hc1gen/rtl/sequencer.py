@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
+from ..numeric.numerics import TEMPERATURE_BITS
 from ..outcome import Outcome
-from ..quant.numerics import TEMPERATURE_BITS
 from ..reason import Reason
 from ..settings import LIMIT_BITS, SEED_BITS
 from .issue import Issue, connect_issue

@@ -5,7 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
+from .timing import Step, Walk, clocks
 from .types import Lookup, Pipeline, lanes, round_shift
 from .wiring import Wiring, wire
 
@@ -56,3 +57,9 @@ class SwiGlu(wiring.Component):
 def _(node: network.SwiGlu, stage: Wiring) -> None:
     """One block."""
     stage.take(stage.place(node.name, "swiglu", node, lambda: SwiGlu(node.n, node.pairs)))
+
+
+@clocks.register
+def _(node: network.SwiGlu, walk: Walk) -> list[Step]:
+    """From the last beat of gates and ups in their first pass to the last beat of the hidden vector."""
+    return [Step(node.name, SwiGlu.latency, f"{node.name}_y", 0.5)]

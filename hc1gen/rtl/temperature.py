@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import LOG2E, LOG2E_FRAC, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC, Numerics
+from ..numeric.numerics import LOG2E, LOG2E_FRAC, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC, Numerics
 from .types import Lookup, below_leading_one, bit_length, named
 
 

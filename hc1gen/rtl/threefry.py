@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import RANDOM_BITS
+from ..numeric.numerics import RANDOM_BITS
 from ..settings import SEED_BITS
 
 ROUNDS = 20

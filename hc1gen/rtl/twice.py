@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import network
+from .timing import Step, Walk, clocks
 from .types import counter, lanes
 from .wiring import Wiring, wire
 
@@ -66,3 +67,9 @@ def _(node: network.Replay, stage: Wiring) -> None:
     stage.netlist.open(block, "head")
     stage.netlist.open(block, "done")
     stage.take(block)
+
+
+@clocks.register
+def _(node: network.Replay, walk: Walk) -> list[Step]:
+    """The first pass goes through."""
+    return [Step(node.name, Twice.latency, f"{node.name}_y", 0.5)]

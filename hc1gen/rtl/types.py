@@ -23,7 +23,7 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, ValueCastable
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.tables import InterpolatedTable
+from ..numeric.tables import InterpolatedTable
 
 
 def lanes(count: int, bits: int) -> data.ArrayLayout:

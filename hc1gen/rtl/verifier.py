@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..network import Plan
+from ..numeric.numerics import SLOPE_BITS
 from ..outcome import Outcome
-from ..quant.numerics import SLOPE_BITS
 from .accept import Accept
 from .draw import Draw
 from .exponentials import Exponentials

@@ -11,9 +11,9 @@ from ..frontend import model as ir_model
 from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelIR, layer_tensor
 from ..golden.calibrated import calibrated
 from ..golden.rope import angles
-from ..quant.config import Formats, NumericConfig
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from ..quant.grid import BITS
-from ..quant.numerics import Numerics
 from ..quant.quantized import QuantizedModel
 from .arithmetic import Widths, on_grid
 from .attention import prepare

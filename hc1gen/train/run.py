@@ -16,7 +16,7 @@ from ..frontend.jsonfile import read_object
 from ..frontend.model import ModelIR
 from ..frontend.tokenizer import Tokenizer
 from ..golden.calibrated import calibrated
-from ..quant.config import NumericConfig
+from ..numeric.config import NumericConfig
 from ..quant.quantized import QuantizedModel
 from . import check, plot, state
 from .data import Batches

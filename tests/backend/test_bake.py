@@ -16,8 +16,8 @@ from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
 from hc1gen.network import Plan
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
 from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip

@@ -28,7 +28,7 @@ from hc1gen.backend.folder.typed import types_of
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import DRAFT
 

@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 from hc1gen.backend.folder import layout
 from hc1gen.cli.models import Calibration, Checkpoint, calibrated
 from hc1gen.cli.output import Output
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 
 
 @pytest.fixture(scope="session")

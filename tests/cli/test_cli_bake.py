@@ -18,8 +18,8 @@ from hc1gen.backend.folder import target
 
 FIELDS = {
     "out", "checkpoint", "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits",
-    "embedding_bits", "context", "lanes", "kv_heads_per_clock", "kinds", "draft", "files", "lines", "bytes",
-    "calibration_tokens", "seconds", "peak_memory_bytes",
+    "embedding_bits", "context", "lanes", "kv_heads_per_clock", "clocks_per_token", "kinds", "draft", "files",
+    "lines", "bytes", "calibration_tokens", "seconds", "peak_memory_bytes",
 }  # fmt: skip
 KIND = {"kind", "tiles", "rows", "columns", "weights", "zero_weights", "full_adders", "accumulator_flip_flops"}
 

@@ -14,7 +14,7 @@ from hc1gen.cli.baked import Baked
 
 COST_FIELDS = {
     "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits", "embedding_bits", "context",
-    "lanes", "kv_heads_per_clock", "kinds",
+    "lanes", "kv_heads_per_clock", "clocks_per_token", "kinds",
 }  # fmt: skip
 PROCESS = [sys.executable, "-c", "from hc1gen.cli import main; main()"]
 
@@ -91,6 +91,7 @@ def test_inspect_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = hc1gen("inspect", SMALL)
     assert done.code == 0 and "model.layers.2.mlp.down_proj.weight" in done.stdout and "KV cache" in done.stdout
+    assert "at position 64, greedy" in done.stdout
     assert files(tmp_path) == {}
 
 

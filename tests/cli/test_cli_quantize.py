@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from hc1gen.cli.models import Checkpoint
 from hc1gen.frontend import reference
 from hc1gen.frontend.sampling import sample
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.grid import row_bits
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import quantize

@@ -3,8 +3,8 @@
 from typing import Any
 
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 
 FINE = {
     "scale_bits": 10, "gain_bits": 10, "residual_frac": 8, "norm_bits": 14, "square_bits": 12, "mantissa_bits": 12,

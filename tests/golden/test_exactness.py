@@ -16,8 +16,8 @@ import pytest
 from hc1gen.golden.accept import accept, residual
 from hc1gen.golden.chip import Distribution, verify
 from hc1gen.golden.sampler import draw
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import RANDOM_BITS
 
 GRIDS = [(2, 12), (3, 4), (4, 2)]
 """(tokens, largest exponential): all distributions of each, zeros, equal ones and disjoint supports among them."""

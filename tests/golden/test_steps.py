@@ -31,7 +31,7 @@ from hc1gen.network import (
     SwiGlu,
     llama,
 )  # fmt: skip
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import Gain, Matrix, QuantizedModel, quantize
 
 MODEL = Path(hc1gen.__file__).parent / "models" / "tinystories-w3"

@@ -4,8 +4,8 @@ from typing import Any
 
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.network import Network, Plan, llama
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 
 
 def plan_of(lanes: int = 4, kv_heads_per_clock: int = 2, **shape: Any) -> Plan:

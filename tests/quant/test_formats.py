@@ -11,7 +11,7 @@ from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
-from hc1gen.quant.config import Formats, NumericConfig
+from hc1gen.numeric.config import Formats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.settings import Settings
 

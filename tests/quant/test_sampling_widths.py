@@ -8,8 +8,8 @@ import pytest
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.accept import residual
 from hc1gen.golden.sampler import draw, exponentials
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS, Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import RANDOM_BITS, SLOPE_BITS, Numerics
 
 SHAPES = [(512, 16), (512, 20), (512, 2), (7, 16), (37, 5), (2, 2), (3, 4), (8, 16), (1 << 16, 20)]
 """(vocabulary, sample_bits)"""

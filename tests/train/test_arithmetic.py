@@ -9,7 +9,7 @@ from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.golden import cmvm, norm
 from hc1gen.golden.arith import Meter
 from hc1gen.golden.model import GoldenModel, Layer
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
 from hc1gen.train.layer import embedding_rows
 from hc1gen.train.model import ChipModel

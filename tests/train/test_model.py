@@ -13,7 +13,7 @@ from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.frontend.export import TRAINED, write_checkpoint
 from hc1gen.frontend.jsonfile import read_object
 from hc1gen.frontend.model import EMBEDDING, HEAD
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.grid import quantize_rows, row_bits
 from hc1gen.train import check
 from hc1gen.train.model import STACKS, ChipModel

@@ -10,18 +10,24 @@ from bench.case import pack
 from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
+from bench.timing import Span, between, paced
 
+from hc1gen import network
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.attention import attend
 from hc1gen.network import Order, Plan
 from hc1gen.network.llama import attention
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.attention import Attention, memories
 
 RNG_SEED = 20
 AMARANTH_STYLE = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE")
 """Verilator's warnings about Amaranth's style: operands of unlike widths, `!count`, cases with nothing to do."""
+
+
+ACTIVE = 'public_flat_rd -module "attention" -var "active"'
+"""The control's word that a word's sums stand, which tests see besides the ports."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,9 @@ def conversation(plan: Plan, count: int) -> list[Token]:
     return [source.token(p, STYLES[i % len(STYLES)]) for i, p in enumerate(positions)]
 
 
-def contexts(plan: Plan, tokens: list[Token]) -> list[np.ndarray]:
+def contexts(node: network.Attention, tokens: list[Token]) -> list[np.ndarray]:
     """What the golden model makes of the tokens, one after the other: [H * d] each."""
-    model, n = plan.n.model, plan.n
+    model, n = node.n.model, node.n
     keys = np.zeros((n.context, model.kv_heads, model.head_dim), np.int64)
     values = np.zeros_like(keys)
     results = []
@@ -102,22 +108,49 @@ def beats(order: Order, vector: np.ndarray, lanes: int, width: int, noise: np.ra
     return [pack(flat[i : i + lanes], width) for i in range(0, len(flat), lanes)]
 
 
-def case_of(plan: Plan, tokens: list[Token], patterns: list[str], interrupts: list[int]) -> dict[str, object]:
-    c, noise = plan.n.config, np.random.default_rng(1)
+def timing(design: Attention, tokens: list[Token]) -> list[Span]:
+    """All beats of a token in, its contexts out, then the next token; with one word per position, all contexts twice.
+
+    The sums of a word stand in the clock that the control says; its contexts follow as the normaliser says.
+    """
+    plan, control, normaliser = design.node, design.control, design.normaliser
+    taken = sum(len(order) // plan.pair_lanes for order in (plan.keys, plan.values, plan.queries))
+    given = len(plan.contexts) // plan.lanes
+    whole = (2 if plan.kv_words == 1 else 1) * given
+    spans = []
+    for token, t in enumerate(tokens):
+        x, y = range(token * taken, (token + 1) * taken), range(token * whole, (token + 1) * whole)
+        spans += paced(design.pace, "x", x)
+        spans += between(design.latency(t.position), "x", [x[-1]], "y", [y[0]])
+        spans += between(design.duration(t.position), "x", [x[-1]], "y", [y[given - 1]])
+        for word in range(plan.kv_words):
+            active, first = token * plan.kv_words + word, y[word * normaliser.beats]
+            if word == 0:
+                spans += between(control.latency(t.position), "x", [x[-1]], "active", [active])
+            for beat in range(normaliser.beats):
+                spans += between(normaliser.latency(beat), "active", [active], "y", [first + beat])
+        if token < len(tokens) - 1:
+            spans += between(design.recovery, "y", [y[-1]], "x", [x[-1] + 1])
+    return spans
+
+
+def case_of(design: Attention, tokens: list[Token], patterns: list[str], interrupts: list[int]) -> dict[str, object]:
+    node, noise = design.node, np.random.default_rng(1)
+    c = node.n.config
     width = max(c.query_bits, c.kv_bits)
     inputs, outputs = [], []
-    node = attention(plan)
-    times, block = node.output.passes, Attention(node)
-    for token, context in zip(tokens, contexts(plan, tokens), strict=True):
+    times = node.output.passes
+    for token, context in zip(tokens, contexts(node, tokens), strict=True):
         for order, vector in ((node.keys, token.k), (node.values, token.v), (node.queries, token.q)):
-            inputs += beats(order, vector.reshape(-1), plan.pair_lanes, width, noise)
-        outputs += times * beats(node.contexts, context, plan.lanes, plan.n.context_bits, None)
+            inputs += beats(order, vector.reshape(-1), node.pair_lanes, width, noise)
+        outputs += times * beats(node.contexts, context, node.lanes, node.n.context_bits, None)
     return {
         "inputs": inputs,
         "outputs": outputs,
         "times": times,
         "positions": [t.position for t in tokens],
-        "clocks": [block.duration(t.position) for t in tokens],
+        "clocks": [design.duration(t.position) for t in tokens],
+        "timing": timing(design, tokens),
         "patterns": patterns,
         "interrupts": interrupts,
         "timeout": 400_000,
@@ -129,11 +162,11 @@ def run(
 ) -> None:
     """Simulate the tokens under every pattern; each pattern's run follows runs cut short after `interrupts` clocks."""
     plan.verify()
-    node = attention(plan)
-    sources = [convert(Attention(node), "attention"), *written(tmp_path, memories(node))]
-    case = case_of(plan, tokens, [*patterns], [*interrupts])
-    waivers = [f"lint_off -rule {rule}" for rule in AMARANTH_STYLE]
-    simulate("attention", sources, "attention", "attention.tokens", case=case, vlt_lines=waivers)
+    design = Attention(attention(plan))
+    sources = [convert(design, "attention"), *written(tmp_path, memories(design.node))]
+    case = case_of(design, tokens, [*patterns], [*interrupts])
+    lines = [*(f"lint_off -rule {rule}" for rule in AMARANTH_STYLE), ACTIVE]
+    simulate("attention", sources, "attention", "attention.tokens", case=case, vlt_lines=lines)
 
 
 DEFAULT = (8, 4, 8, 16, 4)
@@ -175,6 +208,5 @@ def test_extremes_of_power_of_two_head_dim(tmp_path: Path, drop: int):
 
 def test_latency_of_the_default_shape():
     """The clocks that the simulations above measure, in figures."""
-    plan = plan_of(*DEFAULT, context=512)
-    block = Attention(attention(plan))
-    assert [block.duration(position) for position in (0, 1, 100, 511)] == [19, 21, 219, 1041]
+    design = Attention(attention(plan_of(*DEFAULT, context=512)))
+    assert [design.duration(position) for position in (0, 1, 100, 511)] == [19, 21, 219, 1041]

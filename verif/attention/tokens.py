@@ -5,7 +5,9 @@ from typing import Any
 import cocotb
 from bench.case import load_case
 from bench.stalls import Pauses
-from bench.stream import Driver, Monitor, Testbench
+from bench.stream import Driver, Monitor, Testbench, clock_now
+from bench.timing import check_spans
+from cocotb.triggers import RisingEdge
 
 CASE = load_case()
 
@@ -41,6 +43,17 @@ def clocks_taken(driver: Driver, monitor: TokenMonitor) -> list[int]:
     return [out - into for into, out in zip(last_in, last_out, strict=True)]
 
 
+async def watch(dut: Any, cycles: list[int]) -> None:
+    """Note the first clock of each `active`, which is that of a word."""
+    before = False
+    while True:
+        await RisingEdge(dut.clk)
+        active = bool(dut.active.value and not dut.rst.value)
+        if active and not before:
+            cycles.append(clock_now())
+        before = active
+
+
 @cocotb.test()
 @cocotb.parametrize(pattern=CASE.patterns)
 async def tokens(dut: Any, pattern: str) -> None:
@@ -51,7 +64,11 @@ async def tokens(dut: Any, pattern: str) -> None:
         await bench.interrupt(clocks)
     bench.tokens(CASE.outputs)
     ends = bench.drivers[0], bench.monitors[0]
+    cycles: dict[str, list[int]] = {"x": ends[0].cycles, "y": ends[1].cycles, "active": []}
+    watching = cocotb.start_soon(watch(dut, cycles["active"]))
     await bench.run(CASE.timeout)
+    watching.cancel()
     if pattern == "none":
         took = clocks_taken(*ends)
         assert took == CASE.clocks, f"clocks from last beat in to last beat out: got {took}, expected {CASE.clocks}"
+        check_spans(CASE.timing, cycles)

@@ -42,10 +42,13 @@ class Watcher(Stream):
 
 
 class ClocksChecker:
-    """`clocks` is what the testbench counts: from the prompt's end, or from the token before, to this token's sight."""
+    """`clocks` is what the testbench counts: from the prompt's end, or from the token before, to this token's sight.
 
-    def __init__(self, dut: Any, prompts: Prompts):
-        self.dut, self.prompts = dut, prompts
+    Where nothing stalls, it is the sum of the latencies of the blocks.
+    """
+
+    def __init__(self, dut: Any, prompts: Prompts, stalls: bool):
+        self.dut, self.prompts, self.stalls = dut, prompts, stalls
         self.checked = 0
         self.first: list[int] = []
         """For each answer, clocks from the taking of the prompt's first token to the answer's first."""
@@ -55,8 +58,8 @@ class ClocksChecker:
     async def run(self) -> None:
         """Check every token of every answer."""
         taken = 0
-        for talk in CASE.conversations:
-            for index in range(len(talk["answer"])):
+        for talk, stated in zip(CASE.conversations, CASE.clocks, strict=True):
+            for index, expected in enumerate(stated):
                 await RisingEdge(self.dut.out__valid)
                 shown = clock_now()
                 await RisingEdge(self.dut.clk)
@@ -67,6 +70,8 @@ class ClocksChecker:
                     self.later.append(shown - mark)
                 clocks = int(self.dut.clocks.value)
                 assert clocks == shown - mark, f"clocks is {clocks}, counted {shown - mark}"
+                if expected is not None and not self.stalls:
+                    assert clocks == expected, f"token {index} took {clocks} clocks, the blocks state {expected}"
                 mark = shown
                 self.checked += 1
             taken += len(talk["prompt"])
@@ -105,7 +110,7 @@ async def answers(dut: Any, pattern: str) -> None:
     for taken, answered in CASE.interrupts:
         await cut_short(bench, pattern, taken, answered)
     prompts, _ = add(bench, pattern, compare=True)
-    checker = ClocksChecker(dut, prompts)
+    checker = ClocksChecker(dut, prompts, stalls=pattern != "none")
     watchers = [Watcher(dut, name, words) for name, words in CASE.vectors.items()]
     await bench.reset()
     tasks = [cocotb.start_soon(task.run()) for task in (checker, *watchers)]

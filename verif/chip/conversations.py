@@ -12,6 +12,7 @@ from designs import Design
 from embedding.shapes import beats
 
 from hc1gen.network import Order, Plan
+from hc1gen.rtl.clocks import drawn_choice, greedy_choice, logits, total
 from hc1gen.rtl.payloads import EPOCH_BITS, tagged, to_bits
 from hc1gen.settings import GREEDY, Settings
 
@@ -87,9 +88,25 @@ def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
                     tag = {"position": position, "epoch": current, "predict": position >= prompt - 1}
                     words[names[layer]] += vector_words(plan, vector, tag)
 
-            logits = session.forward(np.array(chunk), note)[-1]
-            words[LOGITS] += payloads(logits, plan.vocabulary, plan.lanes, plan.n.config.logit_bits)
+            row = session.forward(np.array(chunk), note)[-1]
+            words[LOGITS] += payloads(row, plan.vocabulary, plan.lanes, plan.n.config.logit_bits)
     return words
+
+
+def clocks(design: Design, talk: Conversation) -> list[int | None]:
+    """What each token of an answer takes where nothing stalls, by the latencies of the blocks.
+
+    None where the draft speaks, and for the first token: its prompt passes in one go.
+    """
+    if talk.settings["speculate"]:
+        return [None] * len(talk.answer)
+    found: list[int | None] = [None]
+    first = min(len(talk.prompt), design.plan.n.context) - 1
+    for index, (token, *_) in enumerate(talk.answer[1:], 1):
+        beat = token // design.plan.lanes
+        choice = drawn_choice(design.target, beat) if talk.settings["temperature"] else greedy_choice(design.target)
+        found.append(total(logits(design.target, first + index)) + total(choice))
+    return found
 
 
 def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
@@ -104,6 +121,7 @@ def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
         "ahead": design.ahead,
         "beats": len(plan.residual) // plan.lanes,
         "vectors": vectors(design, talks),
+        "clocks": [clocks(design, talk) for talk in talks],
         "model_root": int(design.manifest.model_root, 16),
     }
 

@@ -140,7 +140,7 @@ def timing(control: Cmvm, vectors: int) -> list[Span]:
         first, last = vector * read, vector * read + control.beats - 1
         for part in range(control.parts):
             start = first + part * part_beats
-            end = min(start + part_beats, first + read)
+            end = first + read if part == control.parts - 1 else start + part_beats
             start_plane = first_plane + part * planes
             spans += paced(control.pace, "x", range(start_plane, start_plane + planes))
             spans += between(control.latency, "x", [start_plane + planes - 1], "y", [start])

@@ -2,8 +2,8 @@
 
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.network import Plan
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 
 SHAPES = [(16, 64, 512), (5, 7, 37), (1, 7, 37)]
 """(lanes, hidden, vocab): whole beats of powers of two; padding in the last beat; a single lane."""

@@ -5,14 +5,18 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from example_node.clip_node import Clip
+from hc1gen.rtl.timing import Step, Walk, clocks
 from hc1gen.rtl.types import Pipeline, counter, lanes
 from hc1gen.rtl.wiring import Wiring, wire
 
 
 class ClipBlock(wiring.Component):
-    """`clip_golden.clip`, beat by beat; padding lanes are 0. Latency 1 clock, one beat per clock."""
+    """`clip_golden.clip`, beat by beat; padding lanes are 0."""
 
     latency = 1
+    """Clocks from a beat of x to the same beat of y."""
+    pace = 1
+    """Clocks from one beat to the next."""
 
     def __init__(self, node: Clip):
         self.node = node
@@ -37,3 +41,9 @@ class ClipBlock(wiring.Component):
 def _(node: Clip, stage: Wiring) -> None:
     """One block a layer: the limits are in the formats of the layer."""
     stage.take(stage.place(node.name, f"clip_{stage.stage.name}", node, lambda: ClipBlock(node)))
+
+
+@clocks.register
+def _(node: Clip, walk: Walk) -> list[Step]:
+    """A beat passes in one clock."""
+    return [Step(node.name, ClipBlock.latency, f"{node.name}_y")]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bench.case import pack
 from bench.stalls import STALL_PATTERNS
+from bench.timing import through
 from chip.conversations import check_chip, converse
 from cmvm.together import Run, check_together
 from designs import VECTORS, Design
@@ -21,10 +22,11 @@ from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.network import Linear, Network, Stage, beats_of
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.quantized import QuantizedModel
 from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 CHECKPOINT = VECTORS / "gqa-old-config-f32"
@@ -57,7 +59,8 @@ def test_the_block_clips(lanes):
         [pack([0 if i is None else x[i] for i in node.order[b : b + lanes]], 8) for x in each for b in starts(node)]
         for each in (vectors, expected)
     ]
-    check_together("clip", {"clip": Run(ClipBlock(node), {"x": words[0]}, {"y": words[1]})}, STALL_PATTERNS)
+    block, timing = ClipBlock(node), through(ClipBlock.latency, ClipBlock.pace, len(words[0]))
+    check_together("clip", {"clip": Run(block, {"x": words[0]}, {"y": words[1]}, timing)}, STALL_PATTERNS)
 
 
 def starts(node: Clip) -> range:
@@ -74,8 +77,17 @@ def test_the_node_checks_itself():
     ]
 
 
+def with_clips(plain: Transformer) -> Transformer:
+    """The hardware of a model with the clips in its network."""
+    return replace(plain, network=clipped(plain.network, LIMIT))
+
+
 class ClippedDesign(Design):
-    """A baked chip whose golden model clips."""
+    """A baked chip whose golden model clips, and whose clocks are added up with the clip among them."""
+
+    @cached_property
+    def target(self) -> Transformer:
+        return with_clips(self.hardware.target)
 
     @cached_property
     def golden(self) -> ClippedModel:
@@ -95,8 +107,7 @@ def model() -> QuantizedModel:
 
 def test_the_chip_clips(model, tmp_path: Path):
     """Every vector of every layer, under stalls; and the clip is not for nothing."""
-    plain = assemble.transformer(model, CONTEXT, 5, 2)
-    chip = Chip(replace(plain, network=clipped(plain.network, LIMIT)))
+    chip = Chip(with_clips(assemble.transformer(model, CONTEXT, 5, 2)))
     bake(chip, tmp_path / "chip", (CHECKPOINT / "tokenizer.json").read_bytes())
     design = ClippedDesign(tmp_path / "chip")
     plain = Design(tmp_path / "chip").golden.session().forward(np.array([1, 2, 3]))

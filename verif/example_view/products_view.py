@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hc1gen.quant.numerics import bits_for
+from hc1gen.numeric.numerics import bits_for
 from hc1gen.rtl.cmvm import SHIFT_BITS
 from hc1gen.rtl.tiles import File, Tile, View
 

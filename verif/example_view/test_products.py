@@ -13,7 +13,7 @@ from example_view.products_view import PRODUCTS
 from hc1gen.backend.bake import bake
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS
 from hc1gen.settings import Settings

@@ -14,8 +14,8 @@ from embedding.shapes import SHAPES, beats, make_plan
 
 from hc1gen.golden.sampler import argmax, exponentials
 from hc1gen.network import Plan
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import SLOPE_BITS
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import SLOPE_BITS
 from hc1gen.rtl.exponentials import Exponentials, memories
 
 ONE_BEAT = (7, 7, 5)

@@ -4,7 +4,7 @@ from functools import partial
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.leftover import Leftover
 from hc1gen.rtl.multiplier import DIGIT_BITS, Multiplier

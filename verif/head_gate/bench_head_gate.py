@@ -6,7 +6,8 @@ from typing import Any
 import cocotb
 from amaranth.lib import data
 from bench.case import load_case
-from bench.stream import Testbench, clocks
+from bench.stream import Testbench, clock_now, clocks
+from bench.timing import between, check_spans, paced
 from cocotb.triggers import Event, RisingEdge
 
 from hc1gen.rtl.payloads import tagged
@@ -27,6 +28,10 @@ class World:
         self.done.set()
         self.seen: set[str] = set()
         """What has happened."""
+        self.passed: list[int] = []
+        """Numbers of the vectors that passed."""
+        self.entered: list[tuple[int, int]] = []
+        """Clock of the first beat of each vector that passes, and its tag."""
 
     def rest(self) -> None:
         """Nothing is in the head; the epoch is 0."""
@@ -36,7 +41,7 @@ class World:
     async def run(self) -> None:
         """Watch and move for ever."""
         fate: bool | None = None  # of the vector on `x`: passes or is swallowed
-        beat, inside, stay = 0, None, 0
+        beat, vector, inside, stay = 0, 0, None, 0
         owed: int | None = None  # what `position` is to say
         while True:
             await RisingEdge(self.dut.clk)
@@ -53,14 +58,19 @@ class World:
                 self.seen.add("offered in its epoch")
             self._check(valid, taken, fate, x.lanes)
             owed = self._check_position(owed)
+            self._check_tag()
             if not free:
                 assert int(self.dut.tag.value) == inside.as_bits(), "tag changes while its token is inside"
                 stay -= 1
             if valid and fate is None:
                 self.seen.add("waits")
             if taken:
+                if beat == 0 and fate:
+                    self.entered.append((clock_now(), tag))
                 beat = (beat + 1) % CASE.beats
                 if beat == 0:
+                    self.passed += [vector] if fate else []
+                    vector += 1
                     self.seen.add("stale" if tag.predict and not fate else f"passes {fate}")
                     if fate:
                         inside, stay, owed = tag, self.rng.choice(STAYS), tag.position
@@ -77,6 +87,12 @@ class World:
             assert taken == (fate is False or (fate is True and ready)), f"taken {taken}, fate {fate}, ready {ready}"
         if inner:
             assert int(self.dut.inner__payload.value) == lanes.as_bits(), "inner does not say what x says"
+
+    def _check_tag(self) -> None:
+        """The tag is that of the vector that entered last, from its clock on."""
+        shown = [tag for clock, tag in self.entered[-2:] if clock_now() - clock >= CASE.tag_latency]
+        if shown:
+            assert self.dut.tag.value == shown[-1], f"tag is {self.dut.tag.value}, not {shown[-1]:#x}"
 
     def _check_position(self, owed: int | None) -> int | None:
         """The position of each token that passed, from the clock after its last beat until taken."""
@@ -97,6 +113,16 @@ class World:
         return f"epoch {self.epoch}"
 
 
+def timing(passed: list[int]) -> list:
+    """Each vector that passed, beat by beat, and its position behind its last beat."""
+    spans = []
+    for number, vector in enumerate(passed):
+        x, inner = (range(n * CASE.beats, (n + 1) * CASE.beats) for n in (vector, number))
+        spans += between(CASE.latency, "x", x, "inner", inner) + paced(CASE.pace, "inner", inner)
+        spans += between(CASE.position_latency, "x", [x[-1]], "position", [number])
+    return spans
+
+
 @cocotb.test()
 @cocotb.parametrize(pattern=CASE.patterns)
 async def vectors(dut: Any, pattern: str) -> None:
@@ -104,15 +130,15 @@ async def vectors(dut: Any, pattern: str) -> None:
     bench = Testbench(dut, pattern)
     for interrupted in (True, False):
         world = World(dut, pattern)
-        bench.drive("x", CASE.words)
-        bench.expect("inner", None)
-        bench.expect("position", None)
+        ends = [bench.drive("x", CASE.words), bench.expect("inner", None), bench.expect("position", None)]
         bench.drivers.append(world)
         if interrupted:
             await bench.interrupt(29)
         else:
             await bench.run()
     await clocks(dut.clk, 1)
+    if pattern == "none":
+        check_spans(timing(world.passed), {end.name: end.cycles for end in ends})
     missing = {"passes True", "passes False", "stale", "waits"} - world.seen
     if CASE.beats > 1:
         missing |= {"passes in another epoch", "swallowed in its epoch"} - world.seen

@@ -42,7 +42,8 @@ def test_vectors(lanes, hidden):
     case = {
         "words": words(plan), "lanes": plan.lanes, "residual_bits": plan.n.residual_bits,
         "restless": RESTLESS, "epochs": EPOCHS, "position_bits": plan.position_bits,
-        "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS),
+        "beats": len(plan.residual) // plan.lanes, "patterns": list(STALL_PATTERNS), "latency": HeadGate.latency,
+        "pace": HeadGate.pace, "tag_latency": HeadGate.tag_latency, "position_latency": HeadGate.position_latency,
     }  # fmt: skip
     simulate(
         "head_gate",

@@ -14,7 +14,7 @@ from embedding.shapes import beats, make_plan
 from hc1gen.golden.accept import residual
 from hc1gen.golden.sampler import draw
 from hc1gen.network import Plan
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.draw import Draw
 from hc1gen.rtl.leftover import Leftover
 

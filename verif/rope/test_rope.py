@@ -14,8 +14,8 @@ from hc1gen.golden.arith import Meter, round_shift
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.network import Order, Plan
 from hc1gen.network.llama import rotary
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.rope import Rope
 
 

@@ -14,7 +14,7 @@ from exponentials.test_exponentials import ONE_BEAT, slope_of, vectors_of, with_
 
 from hc1gen.golden.sampler import argmax, draw, exponentials
 from hc1gen.network import Plan
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.exponentials import memories
 from hc1gen.rtl.payloads import drawn_token, to_bits
 from hc1gen.rtl.sampler import Sampler
@@ -22,10 +22,10 @@ from hc1gen.rtl.sampler import Sampler
 HIGHEST = (1 << RANDOM_BITS) - 1
 
 
-def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
+def case_of(design: Sampler, patterns: list[str]) -> dict[str, object]:
     """Vectors in which ties are frequent, a third of them greedy."""
-    c, rng, count = plan.n.config, np.random.default_rng(2), len(plan.vocabulary) // plan.lanes
-    design = Sampler(plan)
+    plan, rng = design.plan, np.random.default_rng(2)
+    c, count = plan.n.config, len(plan.vocabulary) // plan.lanes
     highest = (1 << (c.logit_bits - 1)) - 1
     widths = plan.token_bits, c.sample_bits, plan.n.sample_sum_bits
     vectors = []
@@ -54,8 +54,9 @@ def case_of(plan: Plan, patterns: list[str]) -> dict[str, object]:
 
 def run(tmp_path: Path, plan: Plan, patterns: list[str]) -> None:
     """Simulate the plan's `Sampler`."""
-    sources = [WAIVERS, convert(Sampler(plan), "sampler"), *written(tmp_path, memories(plan))]
-    simulate("sampler", sources, "sampler", "sampler.bench_sampler", case=case_of(plan, patterns))
+    design = Sampler(plan)
+    sources = [WAIVERS, convert(design, "sampler"), *written(tmp_path, memories(plan))]
+    simulate("sampler", sources, "sampler", "sampler.bench_sampler", case=case_of(design, patterns))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, ONE_BEAT])

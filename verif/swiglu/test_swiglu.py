@@ -10,8 +10,8 @@ from cmvm.together import Run, check_together
 from embedding.shapes import make_plan
 
 from hc1gen.golden.swiglu import swiglu
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.swiglu import SwiGlu
 
 

@@ -16,8 +16,8 @@ from embedding.shapes import beats, make_plan
 from hc1gen.golden import sampler
 from hc1gen.golden.chip import Distribution, verify
 from hc1gen.network import Plan
+from hc1gen.numeric.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.rtl.exponentials import memories
 from hc1gen.rtl.payloads import chosen_token, drawn_token, to_bits
 from hc1gen.rtl.threefry import RANDOM

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from ...frontend.model import ModelConfig
-from ...quant.config import Formats, NumericConfig
+from ...numeric.config import Formats, NumericConfig
 from .modules import FilePath, MemoryModule, Module, Name, Size, View
 from .names import END
 from .typed import Pattern, Range

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Mux, R
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...quant.numerics import TEMPERATURE_BITS
+from ...numeric.numerics import TEMPERATURE_BITS
 from ...rtl.payloads import concatenated, output_token, prompt_token
 from ...settings import LIMIT_BITS, SEED_BITS
 from .link import CLOCKS_BITS, HEADER_BYTES, SETTINGS, TOKEN, TOKEN_BYTES, Link

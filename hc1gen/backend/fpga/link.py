@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from amaranth.lib import data
 
 from ...errors import InputError, problem
-from ...quant.numerics import TEMPERATURE_BITS
+from ...numeric.numerics import TEMPERATURE_BITS
 from ...rtl.payloads import output_token, prompt_token, to_bits
 from ...rtl.sequencer import CLOCKS_BITS
 from ...settings import LIMIT_BITS, SEED_BITS, Settings

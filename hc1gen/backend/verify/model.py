@@ -11,8 +11,8 @@ from functools import singledispatch
 import numpy as np
 
 from ...network import Embedding, Linear, Network, Node, Norm, places
+from ...network.tensor import Tensor
 from ...quant.grid import row_bits
-from ...quant.provenance import Tensor
 from ...quant.quantized import QuantizedModel
 from .difference import Difference, of_tensors
 from .jobs import Reading, Result, Shape, Source, TableJob, TileJob

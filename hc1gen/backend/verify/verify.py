@@ -11,10 +11,9 @@ from pathlib import Path
 from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
+from ...network import merkle
+from ...network.merkle import parameters, parameters_leaf
 from ...progress import Progress, silent
-from ...quant import provenance
-from ...quant.merkle import parameters
-from ...quant.provenance import parameters_leaf
 from ...rtl.chip import ROOT, Chip
 from ..folder.chip_folder import ChipFolder, containing
 from ..folder.layout import MANIFEST
@@ -213,8 +212,8 @@ def _compare(
                 parameters_leaf(parameters(transformer.network, transformer.model)),
                 *(t.leaf for t in found_tensors(model, found)),
             ]
-            roots.append(provenance.root([leaf.digest for leaf in leaves]))
-        _compare_root(report, f"{place.view} Verilog", f"{place.view} view", provenance.root(roots).hex(), chip)
+            roots.append(merkle.root([leaf.digest for leaf in leaves]))
+        _compare_root(report, f"{place.view} Verilog", f"{place.view} view", merkle.root(roots).hex(), chip)
     if place.only in (None, TOP):
         source = place.source(None)
         constant = results[source.path, TOP]

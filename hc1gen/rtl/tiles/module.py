@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...network import Order
-from ...quant.numerics import bits_for
+from ...numeric.numerics import bits_for
 from ..cmvm import SHIFT_BITS
 from .tile import Tile
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import InputError
 from ...fabric.digits import digits, magnitudes
 from ...network import Linear, Order
-from ...quant.numerics import bits_for
+from ...numeric.numerics import bits_for
 from ...quant.quantized import QuantizedModel
 from ..cmvm import SHIFT_BITS
 

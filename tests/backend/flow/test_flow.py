@@ -14,7 +14,7 @@ from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden.calibrated import calibrated
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.rtl import assemble
 
 ROOT = Path(__file__).parents[3]

@@ -1,22 +1,14 @@
-"""A Merkle tree over the quantised tensors: its root, 256 bits, names all that is hardwired. docs/provenance.md.
-
-SHA-256 in the tree of RFC 6962: leaves and nodes are hashed under different first bytes, and the last node of a level
-that has no partner goes up as it is. A number is 4 bytes, little-endian, two's complement.
-"""
+"""A tensor as it stands on the chip, and the leaf of the Merkle tree that names it. A number is 4 bytes, little-endian,
+two's complement. docs/provenance.md has the format."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-LEAF, NODE = b"\0", b"\1"
-"""First bytes of what is hashed for a leaf and for a node."""
-ROOT_BITS = 256
-PARAMETERS = "parameters"
-"""Name of the leaf that says what the integers mean. No tensor has it: their names end in `.weight`."""
+LEAF = b"\0"
+"""First byte of what is hashed for a leaf: a node begins otherwise (RFC 6962)."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +40,6 @@ class Tensor:
         numbers: list[Sequence[int] | np.ndarray] = [[self.integers.ndim, *self.integers.shape], self.integers]
         numbers += [[len(self.mantissa)], self.mantissa, self.shift]
         return Leaf(self.name, b"".join(_bytes(each) for each in numbers), self.integers.shape)
-
-
-def parameters_leaf(parameters: Mapping[str, Any]) -> Leaf:
-    """What is not a tensor but decides what the tensors mean, as JSON: sorted keys, no spaces, ASCII."""
-    return Leaf(PARAMETERS, json.dumps(parameters, sort_keys=True, separators=(",", ":")).encode())
-
-
-def node(left: bytes, right: bytes) -> bytes:
-    """The digest over two digests."""
-    return hashlib.sha256(NODE + left + right).digest()
-
-
-def root(digests: Sequence[bytes]) -> bytes:
-    """The root over the digests of at least one leaf."""
-    level = list(digests)
-    while len(level) > 1:
-        pairs = [node(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
-        level = pairs + level[len(level) - len(level) % 2 :]
-    return level[0]
 
 
 def _bytes(values: Sequence[int] | np.ndarray) -> bytes:

@@ -6,7 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from hc1gen.quant.provenance import Leaf, Tensor, node, parameters_leaf, root
+from hc1gen.network.merkle import node, parameters_leaf, root
+from hc1gen.network.tensor import Leaf, Tensor
 
 
 def sha(*parts: bytes) -> bytes:
