@@ -14,9 +14,9 @@ from common import ROOT, Fields, Table, conditions, hc1gen, script, show, verdic
 # isort: split
 import click
 
+from hc1gen import EMBEDDED
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.synth.run import synthesise
-from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 

@@ -14,12 +14,12 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 import click
 import numpy as np
 
+from hc1gen import EMBEDDED
 from hc1gen.backend.synth import library as libraries
 from hc1gen.backend.synth.figures import Figures
 from hc1gen.backend.synth.job import Mapper
 from hc1gen.backend.synth.jobs import Job, Sources
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError, problem

@@ -20,7 +20,7 @@ import click
 import numpy as np
 from levels import Rounder, Sets, fitted, fixed
 
-from hc1gen.cli.models import Checkpoint
+from hc1gen import load
 from hc1gen.cli.options import AT_LEAST_ONE, json_option
 from hc1gen.cli.output import Output
 from hc1gen.cli.quantize import SENSITIVITY_TOKENS, WINDOW
@@ -87,7 +87,7 @@ class Bench:
         for path in (STORIES, SAMPLES):
             if not path.exists():
                 raise InputError(path, "no such file; this benchmark needs ../shared")
-        checkpoint = Checkpoint.load(STORIES)
+        checkpoint = load(STORIES)
         self.ir, self.every = checkpoint.ir, every
         self.calibration = sample(self.ir, sequences, WINDOW)
         self.rows = Text.read(checkpoint, SAMPLES, windows * 255, 255).rows

@@ -11,10 +11,10 @@ from common import Fields, Table, conditions, script, show
 import cells
 import click
 
+from hc1gen import EMBEDDED
+from hc1gen.api.costs import Costs
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
-from hc1gen.cli.cost import kind_costs, kv_bits
-from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
@@ -71,14 +71,14 @@ def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: i
     if count:
         _count(output, model, points, seconds)
     checks = _check(output, model, jobs) if simulate else []
-    target = chip_of(model, *DEFAULT).target
+    costs = Costs.of(chip_of(model, *DEFAULT).target)
     return {
         "position": POSITION,
         "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
         "checks": checks,
-        "full_adders": sum(kind.full_adders for kind in kind_costs(target)),
-        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(target)),
-        "kv_bits": kv_bits(target.network),
+        "full_adders": costs.full_adders,
+        "accumulator_flip_flops": costs.accumulator_flip_flops,
+        "kv_bits": costs.kv_bits,
         "conditions": conditions(),
     }
 

@@ -15,7 +15,8 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 import click
 import numpy as np
 
-from hc1gen.cli.models import EMBEDDED, Checkpoint, text_tokens
+from hc1gen import EMBEDDED, Model, load
+from hc1gen.api.calibration import text_tokens
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
@@ -79,7 +80,7 @@ class _Noted(Session):
 class Bench:
     """The model, the text, and everything that rows have in common."""
 
-    checkpoint: Checkpoint
+    checkpoint: Model
     windows: list[np.ndarray]
     float_losses: np.ndarray = field(init=False)
     quantised_losses: np.ndarray = field(init=False)
@@ -149,8 +150,8 @@ def measure(text: Path, tokens: int, step_tokens: int, names: Sequence[str], out
     unknown = [f"unknown field {name}; there are {', '.join(STEPS)}" for name in names if name not in STEPS]
     if unknown:
         raise InputError("--field", unknown)
-    checkpoint = Checkpoint.load(EMBEDDED)
-    ids = text_tokens(checkpoint, text)[:tokens]
+    checkpoint = load(EMBEDDED)
+    ids = text_tokens(checkpoint.tokenizer, text)[:tokens]
     if len(ids) < tokens:
         raise InputError(text, f"holds {len(ids)} tokens, expected {tokens}; choose fewer --tokens")
     bench = Bench(checkpoint, windows_of(ids, checkpoint.ir.config.bos))

@@ -8,7 +8,7 @@ from common import Fields, Table, conditions, script, show
 import click
 import numpy as np
 
-from hc1gen.cli.models import EMBEDDED
+from hc1gen import EMBEDDED
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint

@@ -12,11 +12,9 @@ import cells
 import click
 from expectation import Speculation
 
+from hc1gen import BakedChip, open_chip
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
-from hc1gen.backend.folder.chip_folder import ChipFolder
-from hc1gen.backend.rebuild import rebuild
-from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
@@ -58,14 +56,14 @@ class Run:
         return {"tokens": len(self.clocks), "clocks_per_token": round(mean(self.clocks), 1)}
 
 
-def answers(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> Iterator[tuple[int, list]]:
+def answers(chip: simulator.ChipSimulator, baked: BakedChip, settings: Settings) -> Iterator[tuple[int, list]]:
     """Length of each prompt, and the chip's answer."""
     for seed, text in enumerate(PROMPTS):
         ids = baked.tokenizer.encode(text)
         yield len(ids), list(chip.run(ids, replace(settings, seed=seed if settings.temperature else 0)))
 
 
-def run(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> Run:
+def run(chip: simulator.ChipSimulator, baked: BakedChip, settings: Settings) -> Run:
     """All prompts, answered by the chip."""
     found = Run([], [], [], [])
     for length, answer in answers(chip, baked, settings):
@@ -77,7 +75,7 @@ def run(chip: simulator.ChipSimulator, baked: Baked, settings: Settings) -> Run:
     return found
 
 
-def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, design: Chip) -> Fields:
+def mode(chip: simulator.ChipSimulator, baked: BakedChip, temperature: int, design: Chip) -> Fields:
     """JSON fields of one mode: measured with and without speculation, and what the model says."""
     plain = run(chip, baked, Settings(TOKENS, temperature))
     before = chip.counters
@@ -114,11 +112,11 @@ def mode(chip: simulator.ChipSimulator, baked: Baked, temperature: int, design: 
     }
 
 
-def chip_of(baked: Baked) -> Chip:
+def chip_of(baked: BakedChip) -> Chip:
     """The chip, as the manifest has it."""
     if baked.draft is None:
-        raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    return rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
+        raise InputError(baked.path, "a chip without a draft; bake one with --draft")
+    return baked.hardware
 
 
 def areas(chip: Chip) -> list[Fields]:
@@ -160,7 +158,7 @@ def _area(name: str, blocks: list[Fields], gates: int = 0, flip_flops: int = 0) 
 
 def measure(output: Output, design: Path, jobs: int, count: bool) -> Fields:
     """JSON fields."""
-    baked = Baked.load(design)
+    baked = open_chip(design)
     chip = chip_of(baked)
     with output.progress("building the simulator"):
         executable = simulator.build(design, jobs)

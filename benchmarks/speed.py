@@ -10,7 +10,7 @@ from common import Fields, Table, conditions, hc1gen, script, show, verdict
 # isort: split
 import click
 
-from hc1gen.cli.models import EMBEDDED, EMBEDDED_DRAFT
+from hc1gen import EMBEDDED, EMBEDDED_DRAFT
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 

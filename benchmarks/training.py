@@ -11,7 +11,7 @@ from common import ROOT, Fields, Table, conditions, hc1gen, script, show, verdic
 # isort: split
 import click
 
-from hc1gen.cli.models import EMBEDDED, EMBEDDED_DRAFT
+from hc1gen import EMBEDDED, EMBEDDED_DRAFT
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import click
 
+from ..api import EMBEDDED, EMBEDDED_DRAFT, Calibration, NumericConfig, open_chip
 from ..backend import tools
+from ..backend.folder.target import check_target
 from ..errors import CheckFailed
-from ..numeric.config import NumericConfig
-from ..settings import Settings
-from .bake import OUT, order, run
-from .baked import Baked
-from .models import EMBEDDED, EMBEDDED_DRAFT
-from .options import PATH, jobs_option, json_option, tokens_option
+from .bake import OUT, run
+from .chips import Wanted
+from .options import PATH, Manner, jobs_option, json_option, tokens_option
 from .output import Output
 from .sim import simulate
 from .talk import request
@@ -26,12 +25,13 @@ from .talk import request
 def demo(out: Path, prompt: str, tokens: int, jobs: int, output: Output) -> int:
     """Bake the model and the draft that come with hc1gen, build their simulator, and let the chip tell a story."""
     tools.simulation_tools()
-    wanted = order(EMBEDDED, EMBEDDED_DRAFT, None, out, None, None, None, None, 512, NumericConfig())
-    tokenizer, context = wanted.target.checkpoint.tokenizer, wanted.target.plan.n.context
-    asked = request(output, tokenizer, prompt, tokens, context, Settings(speculate=True))
+    wanted = Wanted.of(EMBEDDED, EMBEDDED_DRAFT, NumericConfig(), Calibration())
+    check_target(out)
+    tokenizer, context = wanted.target.tokenizer, wanted.choices.context
+    asked = request(output, tokenizer, prompt, tokens, context, Manner(0.0, 0, True))
     output.heading("1. A language model and its draft become Verilog")
-    baked = run(output, wanted)
+    baked = run(output, wanted, out)
     output.heading("2. The chip speaks: its own Verilog, simulated clock by clock")
-    fields = simulate(output, Baked.load(out), asked, jobs)
+    fields = simulate(output, open_chip(out), asked, jobs)
     output.result({"bake": baked, "sim": fields, "match": fields["match"], "text": fields["text"]})
     return 0 if fields["match"] else CheckFailed.exit_code

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ from typing import Any
 import click
 import numpy as np
 
+from ..api import EMBEDDED, Calibration, Model, NumericConfig, load
+from ..api.choices import default_context
 from ..errors import InputError
 from ..frontend import reference
 from ..frontend.compare import Against, log_softmax, loss_fields
 from ..golden.model import GoldenModel
-from ..numeric.config import NumericConfig
 from ..quant.quantized import QuantizedModel
-from .models import EMBEDDED, Calibration, Checkpoint, calibrated, numeric_config
-from .options import AT_LEAST_ONE, PATH, calibration_options, json_option, set_option
+from .options import AT_LEAST_ONE, PATH, calibration_options, json_option
 from .output import Output
 from .texts import Text
+from .widths import numeric_config, set_option
 
 Logits = Callable[[np.ndarray], np.ndarray]
 USUAL_WINDOW = 255
@@ -30,18 +31,19 @@ VIEWS = {"float": "float", "quantized": "rounded weights, float", "integer": "in
 
 @dataclass(eq=False)
 class Candidate:
-    """A checkpoint, and how to get the 3-bit model of it."""
+    """A model, and what is needed to quantise it when its integers are asked for first."""
 
     name: str
-    checkpoint: Checkpoint
+    model: Model
     context: int
-    calibrate: Callable[[Checkpoint, NumericConfig, int, Calibration], QuantizedModel]
     config: NumericConfig
     calibration: Calibration
+    output: Output
 
     @cached_property
     def integers(self) -> QuantizedModel:
-        return self.calibrate(self.checkpoint, self.config, self.context, self.calibration)
+        with self.output.stages() as progress:
+            return self.model.quantize(self.context, self.config, self.calibration, progress).integers
 
     @cached_property
     def golden(self) -> GoldenModel:
@@ -51,7 +53,7 @@ class Candidate:
         """Tokens [T] → logits [T, V] of one of VIEWS."""
         if name == "integer":
             return self.golden.logits
-        ir = self.checkpoint.ir if name == "float" else self.integers.dequantize(self.checkpoint.ir)
+        ir = self.model.ir if name == "float" else self.integers.dequantize(self.model.ir)
         return lambda row: reference.logits(ir, row)
 
 
@@ -80,14 +82,14 @@ class Run:
 @json_option
 def evaluate(
     models: tuple[Path, ...], texts: tuple[Path, ...], against: Path | None, views: tuple[str, ...], tokens: int,
-    window: int | None, calibration: Path | None, calibration_tokens: int, settings: tuple[str, ...], output: Output,
+    window: int | None, calibration: Calibration, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Compare models on texts: in float, with 3-bit weights in float, as integer golden models.
 
     Each line is compared with one float model. All models must have the same tokenizer.
     """
     config, paths = numeric_config(settings), models or (EMBEDDED,)
-    loaded = {path: Checkpoint.read(path) for path in dict.fromkeys([against or paths[0], *paths])}
+    loaded = {path: load(path) for path in dict.fromkeys([against or paths[0], *paths])}
     right = loaded[against or paths[0]]
     checkpoints = _named({path: loaded[path] for path in dict.fromkeys(paths)})
     window = window or min(USUAL_WINDOW, *(each.ir.config.max_positions for each in loaded.values()))
@@ -96,9 +98,8 @@ def evaluate(
     longest = max(text.rows.shape[1] - 1 for text in read)
     candidates = []
     for name, checkpoint in checkpoints.items():
-        context = max(checkpoint.context(None), longest)
-        source = Calibration.read(checkpoint, calibration, calibration_tokens, context)
-        candidates.append(Candidate(name, checkpoint, context, partial(calibrated, output), config, source))
+        context = max(default_context(checkpoint), longest)
+        candidates.append(Candidate(name, checkpoint, context, config, calibration, output))
     asked = [view for view in VIEWS if not views or view in views]
     runs = [Run(each.name, view, each.view(view)) for each in candidates for view in asked]
     results = [measure(output, right, runs, text) for text in read]
@@ -115,13 +116,13 @@ def evaluate(
     output.result(fields)
 
 
-def _named(checkpoints: dict[Path, Checkpoint]) -> dict[str, Checkpoint]:
-    """Checkpoints by the names of their folders, or by their paths where two have the same."""
+def _named(checkpoints: dict[Path, Model]) -> dict[str, Model]:
+    """Models by the names of their folders, or by their paths where two have the same."""
     names = Counter(each.ir.name for each in checkpoints.values())
     return {each.ir.name if names[each.ir.name] == 1 else str(p): each for p, each in checkpoints.items()}
 
 
-def _check(right: Checkpoint, checkpoints: dict[str, Checkpoint], texts: list[Text]) -> None:
+def _check(right: Model, checkpoints: dict[str, Model], texts: list[Text]) -> None:
     """InputError where models cannot be compared token by token, or one cannot read a text."""
     problems = []
     for name, checkpoint in checkpoints.items():
@@ -132,7 +133,7 @@ def _check(right: Checkpoint, checkpoints: dict[str, Checkpoint], texts: list[Te
         raise InputError("eval", problems)
 
 
-def measure(output: Output, right: Checkpoint, runs: Sequence[Run], text: Text) -> dict[str, Any]:
+def measure(output: Output, right: Model, runs: Sequence[Run], text: Text) -> dict[str, Any]:
     """JSON fields of one text: every run alone and against the float model `right`, and pairs of models."""
     losses: list[list[float]] = [[] for _ in runs]
     against = [Against() for _ in runs]

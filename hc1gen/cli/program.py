@@ -17,6 +17,8 @@ from amaranth.hdl import UnusedElaboratable
 from ..errors import CheckFailed, Hc1genError, InputError, ToolMissing
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 1, 130, 141, 143
+ARGUMENTS = ("prompt", "draft", "ahead", "liberty")
+"""Arguments of the API that are wrong by themselves, and that options of the same name stand for."""
 KINDS = {InputError: "input", ToolMissing: "tool", CheckFailed: "check"}
 
 
@@ -59,6 +61,8 @@ def _report(error: Exception, as_json: bool) -> int:
         context = getattr(error, "ctx", None)
         hint = [f"see {context.command_path} --help"] if context else []
         return _fail("usage", ["; ".join([error.format_message().rstrip("."), *hint])], USAGE, as_json)
+    if isinstance(error, InputError) and error.where in ARGUMENTS:
+        error = InputError(f"--{error.where}", error.problems)
     if isinstance(error, Hc1genError):
         kind = next((name for family, name in KINDS.items() if isinstance(error, family)), "error")
         return _fail(kind, str(error).splitlines(), error.exit_code, as_json)

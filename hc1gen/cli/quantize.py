@@ -3,23 +3,19 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
+from ..api import Model, load
+from ..api.calibration import text_tokens
 from ..errors import InputError, problem
 from ..frontend.evaluate import windows
 from ..frontend.export import QUANTIZED, check_folder, write_checkpoint
-from ..frontend.gguf import SUFFIX as GGUF_SUFFIX
-from ..frontend.gguf import load_gguf
-from ..frontend.jsonfile import read_object
 from ..frontend.sampling import sample
-from ..frontend.tokenizer import Tokenizer
 from ..quant.posttrain import METHODS, USUAL, TensorReport, posttrain
 from ..quant.sensitivity import choose, measure
 from .bits import bits_option, tensor_bits
-from .models import Checkpoint, text_tokens
 from .options import AT_LEAST_ONE, PATH, Finite, json_option
 from .output import Output
 
@@ -62,7 +58,7 @@ def quantize(
         raise click.UsageError("give --bits or --budget, not both")
     start = time.perf_counter()
     check_folder(out, QUANTIZED)
-    checkpoint, config, tokenizer = _load(model)
+    checkpoint = load(model)
     bits = tensor_bits(widths, checkpoint.ir.untied())
     rows = calibration_rows(output, checkpoint, texts, tokens, seed)
     if budget is not None:
@@ -76,14 +72,13 @@ def quantize(
         "calibration": {"texts": [file.name for file in texts], "tokens": int(rows.size), "seed": seed},
         "tensors": [asdict(tensor) for tensor in tensors],
     }
-    write_checkpoint(out, rounded, config, tokenizer, QUANTIZED, report)
+    tokenizer = checkpoint.tokenizer_json.decode()
+    write_checkpoint(out, rounded, checkpoint.config_json, tokenizer, QUANTIZED, report)
     _show(output, out, tensors, rows.size, time.perf_counter() - start)
     output.result({"out": str(out), **report, "seconds": round(time.perf_counter() - start, 3)})
 
 
-def calibration_rows(
-    output: Output, checkpoint: Checkpoint, texts: tuple[Path, ...], tokens: int, seed: int
-) -> np.ndarray:
+def calibration_rows(output: Output, checkpoint: Model, texts: tuple[Path, ...], tokens: int, seed: int) -> np.ndarray:
     """Windows int64 [N, T] of the texts, the same number of tokens from each, or of the model's own."""
     shape = checkpoint.ir.config
     length = min(WINDOW, shape.max_positions)
@@ -100,7 +95,7 @@ def calibration_rows(
             return sample(checkpoint.ir, count, length, seed, lambda done: progress("", done))
     share, found = -(-tokens // len(texts)), []
     for file in texts:
-        ids = text_tokens(checkpoint, file)[:share]
+        ids = text_tokens(checkpoint.tokenizer, file)[:share]
         found.append(windows(ids, length - (shape.bos is not None), shape.bos))
         if found[-1].size * len(texts) < least:
             got, expected = f"{len(ids)} tokens", f"{-(-least // len(texts))} or more"
@@ -108,23 +103,12 @@ def calibration_rows(
     return np.concatenate(found)
 
 
-def _within(output: Output, checkpoint: Checkpoint, rows: np.ndarray, budget: float) -> dict[str, int]:
+def _within(output: Output, checkpoint: Model, rows: np.ndarray, budget: float) -> dict[str, int]:
     """Bits for the most sensitive tensors, measured on the first windows of the calibration text."""
     few = rows[: max(1, SENSITIVITY_TOKENS // rows.shape[1])]
     count = sum(1 for _ in checkpoint.ir.matrices())
     with output.progress("measuring how sensitive tensors are", count) as progress:
         return choose(measure(checkpoint.ir, few, progress), budget)
-
-
-def _load(path: Path) -> tuple[Checkpoint, dict[str, Any], str]:
-    """The model, the fields of its config.json, and the text of its tokenizer.json."""
-    if path.suffix == GGUF_SUFFIX:
-        found = load_gguf(path)
-        tokenizer = Tokenizer(found.tokenizer, found.ir.config, path)
-        return Checkpoint(found.ir, tokenizer, path), found.config, found.tokenizer.to_str(pretty=True)
-    checkpoint = Checkpoint.load(path)
-    config = read_object(checkpoint.tokenizer_file.parent / "config.json")
-    return checkpoint, config, checkpoint.tokenizer_file.read_text(encoding="utf-8")
 
 
 def _show(output: Output, out: Path, tensors: list[TensorReport], tokens: int, seconds: float) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
+from ..api import open_chip
 from ..backend.flow.sdc import CLOCK_NS
 from ..backend.synth.compare import compare, read
 from ..backend.synth.job import OUT
-from ..backend.synth.run import GENERIC, synthesise
+from ..backend.synth.run import GENERIC
 from .options import AT_LEAST_ONE, PATH, json_option
 from .output import Output, number
 
@@ -38,7 +39,10 @@ def synth(
         raise click.UsageError("--adders and --dont-use are for a library; name its files with --liberty")
     before = read(earlier) if earlier else None
     with output.stages() as progress:
-        report = synthesise(rtl_dir, liberty, dont_use, adders == "gates", jobs or 0, progress).to_json()
+        found = open_chip(rtl_dir).synthesise(
+            liberty, dont_use=dont_use, gates=adders == "gates", jobs=jobs or 0, progress=progress
+        )
+    report = found.to_json()
     _print(output, report)
     output.line(f"written to  {rtl_dir / OUT / (report['library'] or GENERIC)}")
     if before is not None:

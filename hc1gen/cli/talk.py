@@ -1,24 +1,25 @@
 """A prompt on the command line: what it becomes, what is refused, and the text that comes back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import InputError, problem
+from ..api import Prompt
 from ..frontend.tokenizer import Streamer, Tokenizer
 from ..numeric.numerics import TEMPERATURE_FRAC
 from ..outcome import Outcome
 from ..settings import Settings
+from .options import Manner
 from .output import Output
 
 
 @dataclass(frozen=True)
 class Request:
-    """Token ids of a prompt, and how they are to be answered; no limit: until the context is full."""
+    """A prompt that fits the context, and how it is to be answered: with so many tokens at most, in this manner."""
 
-    text: str
-    ids: list[int]
-    settings: Settings
+    prompt: Prompt
+    tokens: int
+    manner: Manner
 
 
 class Spoken(Protocol):
@@ -34,33 +35,27 @@ class Spoken(Protocol):
     def proposal(self) -> int | None: ...
 
 
-def request(output: Output, tokenizer: Tokenizer, prompt: str, tokens: int, context: int, manner: Settings) -> Request:
-    """A prompt that fits the context, answered in this manner; more tokens than fit are cut, with a note."""
-    ids = tokenizer.encode(prompt)
-    if len(ids) > context:
-        raise InputError(
-            "--prompt", problem("length", f"{len(ids)} tokens", f"at most {context}", "shorten the prompt")
-        )
-    room = context - len(ids) + 1  # the last token needs no position
-    if tokens > room:
-        output.note(f"at most {room} tokens follow: the context has {context} positions, the prompt takes {len(ids)}")
-        return Request(prompt, ids, replace(manner, limit=0))
-    return Request(prompt, ids, replace(manner, limit=tokens))
+def request(output: Output, tokenizer: Tokenizer, prompt: str, tokens: int, context: int, manner: Manner) -> Request:
+    """`InputError` where the prompt does not fit; a note where fewer tokens follow than are asked for."""
+    asked = Prompt.of(prompt, tokenizer, context)
+    if tokens > asked.room:
+        taken = f"the context has {context} positions, the prompt takes {len(asked.ids)}"
+        output.note(f"at most {asked.room} tokens follow: {taken}")
+    return Request(asked, tokens, manner)
 
 
 class Voice:
-    """Says tokens as they come, behind their prompt; `text` is what was said so far.
+    """Says tokens as they come, behind their prompt.
 
     On a terminal, tokens that the draft proposed are green, and a proposal that was replaced stands struck through
     before its replacement.
     """
 
-    def __init__(self, output: Output, tokenizer: Tokenizer, asked: Request, eos: tuple[int, ...]):
-        self.text = ""
+    def __init__(self, output: Output, tokenizer: Tokenizer, prompt: Prompt, eos: tuple[int, ...]):
         self._output, self._tokenizer, self._eos = output, tokenizer, eos
-        self._ids = list(asked.ids)
-        self._streamer = Streamer(tokenizer, asked.ids)
-        output.text(asked.text)
+        self._ids = list(prompt.ids)
+        self._streamer = Streamer(tokenizer, prompt.ids)
+        output.text(prompt.text)
 
     def say(self, spoken: Spoken) -> None:
         """One more token; EOS is silent."""
@@ -68,16 +63,13 @@ class Voice:
             self._strike(spoken.proposal)
         if spoken.token not in self._eos:
             self._ids.append(spoken.token)
-            self._add(self._streamer.push(spoken.token), "green" if spoken.outcome == Outcome.ACCEPTED else "")
+            piece = self._streamer.push(spoken.token)
+            self._output.text(piece, "green" if spoken.outcome == Outcome.ACCEPTED else "")
 
     def end(self) -> None:
         """The rest of an unfinished character, and the end of the line."""
-        self._add(self._streamer.finish())
+        self._output.text(self._streamer.finish())
         self._output.line()
-
-    def _add(self, piece: str, style: str = "") -> None:
-        self.text += piece
-        self._output.text(piece, style)
 
     def _strike(self, proposal: int) -> None:
         """On one line whatever it holds; nothing where it is EOS or a part of a character."""

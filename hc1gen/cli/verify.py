@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
+from ..api import VerifyReport, load, open_chip
 from ..backend.folder.layout import MANIFEST
-from ..backend.verify.verify import Report, find
-from ..backend.verify.verify import verify as compare
+from ..backend.verify.verify import find
 from ..errors import CheckFailed
-from ..frontend.checkpoint import load_checkpoint
 from .options import PATH, json_option
 from .output import Output
 
@@ -39,11 +38,12 @@ def verify(
     RTL_DIR is a folder that bake has written; NETLIST is a folder in it that synth has written, or one file of that.
     """
     start = time.perf_counter()
-    find(path)
-    target = load_checkpoint(model)
-    proposer = None if draft is None else load_checkpoint(draft)
+    folder, netlist = find(path)
+    target, proposer = load(model), None if draft is None else load(draft)
     with output.stages() as progress:
-        report = compare(path, target, proposer, liberty, jobs or 0, progress)
+        report = open_chip(folder, whole=False).verify(
+            target, proposer, netlist=netlist, liberty=liberty, jobs=jobs or 0, progress=progress
+        )
     fields = {
         "match": report.match,
         "differences": [asdict(difference) for difference in report.differences],
@@ -57,7 +57,7 @@ def verify(
     return 0 if report.match else CheckFailed.exit_code
 
 
-def _show(output: Output, report: Report, fields: dict[str, Any]) -> None:
+def _show(output: Output, report: VerifyReport, fields: dict[str, Any]) -> None:
     for difference in report.differences[:SHOWN]:
         output.line(str(difference))
     if len(report.differences) > SHOWN:

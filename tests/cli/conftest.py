@@ -7,10 +7,8 @@ from command import QUICK, SMALL, hc1gen
 from handmade_folder import handmade
 from safetensors.numpy import load_file, save_file
 
+from hc1gen import Calibration, load
 from hc1gen.backend.folder import layout
-from hc1gen.cli.models import Calibration, Checkpoint, calibrated
-from hc1gen.cli.output import Output
-from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
 
 
@@ -43,6 +41,5 @@ def speculating(tmp_path_factory, draft) -> Path:
     folder = tmp_path_factory.mktemp("speculating") / "small"
     files = {layout.TOKENIZER: (SMALL / "tokenizer.json").read_bytes()}
     for path, file in ((SMALL, layout.MODEL), (draft, layout.DRAFT_MODEL)):
-        model = calibrated(Output(True), Checkpoint.load(path), NumericConfig(), 16, Calibration(20, None))
-        files[file] = saved.to_bytes(model)
+        files[file] = saved.to_bytes(load(path).quantize(16, calibration=Calibration(20)).integers)
     return handmade(folder, files, [], ahead=3, context=16, token_bits=6).path

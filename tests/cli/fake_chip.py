@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from hc1gen.cli.baked import Baked
+from hc1gen import open_chip
 from hc1gen.outcome import Outcome
 from hc1gen.settings import Settings
 
@@ -18,7 +18,7 @@ FIRST, OWN, ACCEPTED = 500, 100, 20
 
 def main() -> None:
     """Answer commands until there are no more."""
-    baked = Baked.load(Path(sys.argv[1]))
+    baked = open_chip(Path(sys.argv[1]))
     run, flaw, place = (os.environ.get("FLAW") or "-1 none 0").split()
     runs, cycles, index, counters, answer = -1, 2, 0, [0, 0, 0, 0], iter(())
     print("chip 6 1", flush=True)
@@ -27,7 +27,7 @@ def main() -> None:
         reply = "ok"
         if command == "prompt":
             limit, temperature, seed, speculate, *prompt = map(int, numbers)
-            answer = baked.golden.generate(prompt, Settings(limit, temperature, seed, bool(speculate)))
+            answer = baked.golden_chip.generate(prompt, Settings(limit, temperature, seed, bool(speculate)))
             runs, index, cycles = runs + 1, 0, cycles + len(prompt)
         elif command == "next":
             said = next(answer)

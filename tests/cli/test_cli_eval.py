@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command import SMALL, WITH_BOS, hc1gen, refused
 
-from hc1gen.cli.models import Checkpoint
+from hc1gen import load
 from hc1gen.frontend import reference
 from hc1gen.frontend.compare import acceptance, agreement, divergence, log_softmax
 
@@ -46,7 +46,7 @@ def test_draft_against_target(draft, text):
     assert target["kl"] == 0 and target["agreement"] == 1 and target["acceptance"] == pytest.approx(1)
     (pair,) = result["pairs"]
     assert pair["models"] == [SMALL.name, "draft"] and pair["acceptance"] == other["acceptance"]
-    big, small = Checkpoint.load(SMALL), Checkpoint.load(draft)
+    big, small = load(SMALL), load(draft)
     ids = np.array(big.tokenizer.encode(text.read_text()))
     rows = ids[: len(ids) // 40 * 40].reshape(-1, 40)
     logs = [[log_softmax(reference.logits(each.ir, row[:-1])) for row in rows] for each in (big, small)]
@@ -67,7 +67,7 @@ def test_against_another_model_and_all_views(draft, text):
 
 
 def test_several_texts_and_token_files(text, tmp_path):
-    ids = np.array(Checkpoint.load(SMALL).tokenizer.encode(text.read_text()))
+    ids = np.array(load(SMALL).tokenizer.encode(text.read_text()))
     np.save(tmp_path / "flat.npy", ids.astype(np.int16))
     np.save(tmp_path / "rows.npy", ids[:120].reshape(4, 30).astype(np.int16))
     files = [text, tmp_path / "flat.npy", tmp_path / "rows.npy"]

@@ -6,13 +6,12 @@ import shutil
 import pytest
 from command import HELLO, SAMPLE, SMALL, SPOKEN_FIELDS, WITH_BOS, hc1gen, refused
 
+from hc1gen import Prompt, open_chip
 from hc1gen.backend import simulator
-from hc1gen.cli.baked import Baked
 from hc1gen.cli.output import Output
-from hc1gen.cli.talk import Request, Voice
+from hc1gen.cli.talk import Voice
 from hc1gen.outcome import Outcome
 from hc1gen.reason import Reason
-from hc1gen.settings import Settings
 
 GOLDEN_FIELDS = SPOKEN_FIELDS | {"tokens_per_second", "saturations"}
 CHECKPOINT = ("--context", 16, "--calibration-tokens", 20)
@@ -25,7 +24,7 @@ def test_golden_fields(chip):
     fields = done.fields
     assert fields.keys() == GOLDEN_FIELDS
     assert len(fields["tokens"]) == 5 and fields["reason"] == "limit"
-    assert fields["text"] == Baked.load(chip).tokenizer.decode(fields["tokens"])
+    assert fields["text"] == open_chip(chip).tokenizer.decode(fields["tokens"])
     assert (fields["prompt_tokens"], fields["context"]) == (5, 16)
     assert fields["tokens_per_second"] > 0 and fields["saturations"] >= 0
     assert (fields["mode"], fields["temperature"], fields["seed"], fields["speculation"]) == ("greedy", 0, 0, False)
@@ -205,7 +204,7 @@ def terminal(monkeypatch):
 
 def coloured(fields, folder, accepted, struck):
     """What is to be seen on a terminal: pieces of SMALL are characters."""
-    decode = Baked.load(folder).tokenizer.decode
+    decode = open_chip(folder).tokenizer.decode
     shown = "hello"
     for token, outcome, proposal in zip(fields["tokens"], fields["outcomes"], fields["proposals"], strict=True):
         if outcome == "rejected":
@@ -229,10 +228,10 @@ def test_terminals_show_what_became_of_proposals(manner, speculating, terminal, 
 
 def test_proposals_that_are_struck_stay_on_the_line(terminal, speculating, capsys):
     """A line feed is escaped, EOS is nothing."""
-    chip = Baked.load(speculating)
-    (eos,) = chip.model.model.eos
+    chip = open_chip(speculating)
+    (eos,) = chip.target.model.eos
     feed = next((i for i in range(37) if "\n" in chip.tokenizer.decode([i])), None)
-    voice = Voice(Output(False), chip.tokenizer, Request("", [5], Settings()), (eos,))
+    voice = Voice(Output(False), chip.tokenizer, Prompt("", (5,), 1), (eos,))
     for proposal in (eos, *([] if feed is None else [feed])):
         voice.say(simulator.Token(6, False, Reason.MORE, 1, Outcome.REJECTED, proposal))
     shown = "" if feed is None else STRUCK.format("\\n") + chip.tokenizer.decode([6])

@@ -8,9 +8,9 @@ import sys
 import pytest
 from command import QUICK, SMALL, WITH_BOS, files, hc1gen, refused
 
+from hc1gen import open_chip
 from hc1gen.backend import tools
 from hc1gen.cli import main
-from hc1gen.cli.baked import Baked
 
 COST_FIELDS = {
     "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits", "embedding_bits", "context",
@@ -128,12 +128,12 @@ def test_demo(tmp_path, monkeypatch, draft):
     spoken = {"match": True, "text": "once"}
     monkeypatch.setattr(demo, "EMBEDDED", SMALL)
     monkeypatch.setattr(demo, "EMBEDDED_DRAFT", draft)
-    monkeypatch.setattr(demo, "simulate", lambda output, baked, asked, jobs: asked.settings.speculate and spoken)
+    monkeypatch.setattr(demo, "simulate", lambda output, baked, asked, jobs: asked.manner.speculate and spoken)
     done = hc1gen("demo", "-o", tmp_path / "out", "--prompt", "a", "--json")
     assert done.code == 0, done.stderr
     assert done.fields.keys() == {"bake", "sim", "match", "text"}
     assert done.fields["sim"] == spoken and done.fields["bake"]["out"] == str(tmp_path / "out")
-    baked = Baked.load(tmp_path / "out")
+    baked = open_chip(tmp_path / "out")
     assert baked.draft is not None and baked.draft.model.layers == 1 and baked.ahead == 8
     spoken["match"] = False
     plain = hc1gen("demo", "-o", tmp_path / "out", "--prompt", "a")

@@ -10,7 +10,7 @@ import pytest
 from command import SMALL, VECTORS, WITH_BOS, files, hc1gen, refused
 from safetensors.numpy import load_file, save_file
 
-from hc1gen.cli.models import Checkpoint
+from hc1gen import load
 from hc1gen.frontend import reference
 from hc1gen.frontend.sampling import sample
 from hc1gen.numeric.config import NumericConfig
@@ -50,7 +50,7 @@ def test_the_checkpoint_is_an_ordinary_one_and_is_taken_over_exactly(written):
     source = json.loads((SMALL / "config.json").read_text())
     assert json.loads((out / "config.json").read_text()) == source | {"torch_dtype": "float32"}
     assert all(array.dtype == np.float32 for array in load_file(out / "model.safetensors").values())
-    ir = Checkpoint.load(out).ir
+    ir = load(out).ir
     for (name, array), matrix in zip(ir.matrices(), quantize(ir, NumericConfig()).matrices, strict=True):
         integers = matrix.weights
         assert row_bits(integers).max() == 3
@@ -62,10 +62,10 @@ def test_the_checkpoint_is_an_ordinary_one_and_is_taken_over_exactly(written):
 
 def test_a_tied_head_becomes_a_matrix_of_its_own(tmp_path):
     tied, out = VECTORS / "mha-tied-f32", tmp_path / "out"
-    assert Checkpoint.load(tied).ir.config.tied
+    assert load(tied).ir.config.tied
     done = hc1gen("quantize", tied, "-o", out, "--tokens", 1500, "--bits", "lm_head.weight=4")
     assert done.code == 0, done.stderr
-    ir = Checkpoint.load(out).ir
+    ir = load(out).ir
     assert not ir.config.tied
     quantized = quantize(ir, NumericConfig())
     assert (row_bits(quantized.head.weights).max(), row_bits(quantized.embedding).max()) == (4, 3)
@@ -137,7 +137,7 @@ def test_refuses(tmp_path):
 
 def test_text_written_by_the_model_is_drawn_from_its_distribution():
     """The cumulative probability below each token, plus a random share of its own, is uniform."""
-    ir = Checkpoint.load(WITH_BOS).ir
+    ir = load(WITH_BOS).ir
     rows = sample(ir, 60, 30, seed=3)
     assert rows.shape == (60, 30) and (rows[:, 0] == ir.config.bos).all()
     assert (rows == sample(ir, 60, 30, seed=3)).all() and (rows != sample(ir, 60, 30, seed=4)).any()
@@ -155,7 +155,7 @@ def test_text_written_by_the_model_is_drawn_from_its_distribution():
 @pytest.mark.skipif(not STORIES.is_dir(), reason="../shared/models/stories260K is not there")
 def test_stories_cost_less_than_half_of_rounding_to_the_nearest():
     """8,192 tokens of the model's own to calibrate on, others to measure: float 1.27, nearest 2.1 nats or more."""
-    ir = Checkpoint.load(STORIES).ir
+    ir = load(STORIES).ir
     rows, unseen = sample(ir, 32, 256, seed=1), sample(ir, 8, 256, seed=2)
 
     def loss(model):
@@ -179,7 +179,7 @@ def test_gguf_becomes_a_checkpoint_with_its_tokenizer(tmp_path, monkeypatch):
     source, out = write(tmp_path / "tiny.gguf"), tmp_path / "out"
     done = hc1gen("quantize", source, "-o", out, "--tokens", 200, "--json")
     assert done.code == 0, done.stderr
-    read, written = Checkpoint.read(source), Checkpoint.load(out)
+    read, written = load(source), load(out)
     assert written.ir.config == read.ir.config
     assert written.tokenizer.encode("ab ab12!") == read.tokenizer.encode("ab ab12!")
     assert read.tokenizer.difference(written.tokenizer) is None

@@ -11,7 +11,7 @@ import small  # noqa: F401  (skips where torch is missing)
 import torch
 from small import TIED, order
 
-from hc1gen.cli.models import EMBEDDED
+from hc1gen import EMBEDDED
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.train import state as states

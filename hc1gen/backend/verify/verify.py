@@ -36,7 +36,7 @@ TOP = "chip"
 
 
 @dataclass
-class Report:
+class VerifyReport:
     """What was looked at and what differs. roots: where from → the Merkle root as found there; numbers: view → how many
     weights, scales, gains and embedding entries were read."""
 
@@ -86,7 +86,7 @@ def find(path: Path) -> tuple[Path, Path | None]:
 def verify(
     path: Path, target: ModelIR, draft: ModelIR | None, liberty: Sequence[Path] = (), workers: int = 0,
     progress: Progress = silent,
-) -> Report:  # fmt: skip
+) -> VerifyReport:  # fmt: skip
     """Compare a baked folder, or a mapped netlist in it, with the checkpoints it should be made of.
 
     liberty: the library of a mapped netlist; workers: modules read at a time, 0 for one a processor. Raises
@@ -97,7 +97,7 @@ def verify(
     folder = ChipFolder.read(rtl_dir, whole=False)
     manifest = folder.manifest
     _check_draft(manifest, draft)
-    report = Report(list(other_model(manifest, target, draft)))
+    report = VerifyReport(list(other_model(manifest, target, draft)))
     if report.differences:
         return report
     chip = expected_chip(manifest, target, draft)
@@ -116,9 +116,9 @@ def verify(
 
 def _check_draft(manifest: Manifest, draft: ModelIR | None) -> None:
     if manifest.draft is not None and draft is None:
-        raise InputError("--draft", "the chip has a draft; name the checkpoint that it was made of")
+        raise InputError("draft", "the chip has a draft; name the checkpoint that it was made of")
     if draft is not None and manifest.draft is None:
-        raise InputError("--draft", "the chip has no draft; leave the option out")
+        raise InputError("draft", "the chip has no draft; leave the option out")
 
 
 def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
@@ -128,7 +128,7 @@ def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Se
         folder = netlist.parent if only else netlist
         return [Place(MAPPED, folder, cells=_cells(folder, liberty), only=only)]
     if liberty:
-        raise InputError("--liberty", problem("library", "one", "none", "it is for a mapped netlist"))
+        raise InputError("liberty", problem("library", "one", "none", "it is for a mapped netlist"))
     views: list[View] = list(dict.fromkeys(views_of(expected.fabric)))
     places = []
     for view in views:
@@ -149,7 +149,7 @@ def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
     if name != mapped:
         todo = "leave the option out" if mapped is None else "name the Liberty files of the netlist"
         wanted = f"{mapped or 'none, for generic cells'}, as {report} says"
-        raise InputError("--liberty", problem("library", name or "none", wanted, todo))
+        raise InputError("liberty", problem("library", name or "none", wanted, todo))
     models = folder / MODELS
     return read_library(liberty) if liberty else read_models(models) if models.is_file() else {}
 
@@ -192,7 +192,7 @@ def _results(jobs: dict[Key, Job], workers: int) -> Iterator[tuple[Key, Result]]
 
 
 def _compare(
-    report: Report, place: Place, chip: Chip, models: Sequence[list[Part]], results: Mapping[Key, Result]
+    report: VerifyReport, place: Place, chip: Chip, models: Sequence[list[Part]], results: Mapping[Key, Result]
 ) -> None:
     """Add to the report what one view holds."""
     found: dict[str, Result] = {}
@@ -221,7 +221,7 @@ def _compare(
         _compare_root(report, f"port {ROOT}", _name(source, place), said, chip)
 
 
-def _compare_root(report: Report, source: str, where: str, found: str, chip: Chip) -> None:
+def _compare_root(report: VerifyReport, source: str, where: str, found: str, chip: Chip) -> None:
     report.roots[source] = found
     difference = Difference("root", where, "Merkle root", found, chip.root.hex())
     if found != chip.root.hex() and difference not in report.differences:
