@@ -28,10 +28,10 @@ VIEWS = (BEHAVIOURAL, STRUCTURAL)
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
-    "rows, columns, lanes, parts", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (30, 20, 1, 2), (1, 1, 1, 1)]
+    "rows, columns, lanes, row_groups", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (30, 20, 1, 2), (1, 1, 1, 1)]
 )
-def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, parts):
-    tile = random_tile(rows, columns, lanes, parts=parts)
+def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, row_groups):
+    tile = random_tile(rows, columns, lanes, row_groups=row_groups)
     assert same(read(tmp_path, view, tile, text(tile, view)), expected(tile))
 
 
@@ -53,7 +53,7 @@ def test_a_changed_weight_is_named(tmp_path, view):
 @pytest.mark.parametrize("seed", range(12))
 def test_any_flipped_constant_is_noticed(tmp_path, seed):
     """Masks, factors, biases, mantissas, shifts, beats; a sign that is flipped changes a weight, see above."""
-    rng, tile = random.Random(seed), random_tile(6, 8, 2, parts=1 + seed // 2 % 2)
+    rng, tile = random.Random(seed), random_tile(6, 8, 2, row_groups=1 + seed // 2 % 2)
     view = VIEWS[seed % 2]
     verilog = text(tile, view)
     at = rng.choice(digits(verilog))
