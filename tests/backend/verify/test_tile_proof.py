@@ -41,7 +41,7 @@ def test_a_changed_weight_is_named(tmp_path, view):
     for _ in range(3):
         row, column = rng.randrange(9), rng.randrange(12)
         spoilt = random_tile(9, 12, 4)
-        weights = spoilt.matrices[0].weights
+        weights = spoilt.weights
         old = int(weights[row, column])
         weights[row, column] = rng.choice([w for w in range(-4, 4) if w != old])
         reading = read(tmp_path, view, tile, text(spoilt, view))
