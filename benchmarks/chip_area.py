@@ -42,7 +42,7 @@ def child(design: Path, name: str) -> Fields:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     return {
-        "report": report,
+        "report": report.to_json(),
         "minutes": round((time.monotonic() - started) / 60, 1),
         "processor_minutes": round(seconds / 60, 1),
         "gigabytes": round((own.ru_maxrss + 2 * children.ru_maxrss) / 1e6, 2),  # two jobs at a time

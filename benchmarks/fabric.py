@@ -17,20 +17,20 @@ import numpy as np
 from hc1gen.backend.synth import library as libraries
 from hc1gen.backend.synth.figures import Figures
 from hc1gen.backend.synth.job import Mapper
-from hc1gen.backend.synth.jobs import Job, Plan
+from hc1gen.backend.synth.jobs import Job, Sources
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError, problem
 from hc1gen.fabric.build import build
-from hc1gen.network import Linear, Mantissas, Projection, beats_of, llama
-from hc1gen.network import Plan as ChipPlan
+from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.golden.calibrated import rounded
+from hc1gen.network import Linear, Mantissas, Projection, beats_of
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import quantize
+from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS, Tile, needed_bits
 from hc1gen.rtl.tiles.structural import instances, number
-from hc1gen.rtl.transformer import Transformer
 
 PDK = ROOT.parent / "shared" / "pdk"
 WORK = ROOT / "build" / "fabric"
@@ -57,9 +57,8 @@ def gaussian(shape: tuple[int, int]) -> np.ndarray:
 
 def default_model() -> dict[str, np.ndarray]:
     """Every matrix that is a tile of the embedded model, rows with common inputs stacked."""
-    model = quantize(Checkpoint.load(EMBEDDED).ir, NumericConfig())
-    network = llama(ChipPlan(model.numerics(1), 1, 1))
-    return {tile.name: tile.weights.astype(np.int64) for tile in Transformer(model, network).tiles()}
+    model = rounded(load_checkpoint(EMBEDDED), NumericConfig())
+    return {tile.name: tile.weights.astype(np.int64) for tile in assemble.transformer(model, 1, 1, 1).tiles()}
 
 
 # Forms: Verilog of a module `name` with input x and the rows on y.
@@ -182,11 +181,11 @@ class Bench:
 
     def map(self, name: str, source: Path) -> dict[str, Figures]:
         """Library → figures of a module."""
-        plan = Plan(self.work, (), (), (), name)
+        sources = Sources(self.work, (), (), (), name)
         found = {}
         for library in self.libraries.values():
             with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-                found[library.name] = Mapper(library, plan, Path(scratch), self.yosys).run(Job(name, "tile", source))
+                found[library.name] = Mapper(library, sources, Path(scratch), self.yosys).run(Job(name, "tile", source))
         return dict(zip(self.libraries, found.values(), strict=True))
 
     def measure(self, case: str, form: str, weights: np.ndarray) -> Fields:

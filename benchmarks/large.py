@@ -18,11 +18,10 @@ from hc1gen.cli.bake import peak_memory
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.model import ModelConfig, ModelIR, expected_shapes
-from hc1gen.network import Plan, llama
 from hc1gen.numeric.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS
-from hc1gen.rtl.transformer import Transformer
 
 SHAPE = ModelConfig(
     hidden=320, intermediate=896, layers=8, heads=10, kv_heads=5, head_dim=32, vocab=2048, max_positions=1024,
@@ -57,8 +56,7 @@ def formats(shape: ModelConfig) -> Formats:
 
 def write_tiles(model: QuantizedModel, folder: Path) -> Fields:
     """Every tile, line by line, to disk."""
-    plan = Plan(model.numerics(512), LANES, SHAPE.kv_heads)
-    transformer = Transformer(model, llama(plan))
+    transformer = assemble.transformer(model, 512, LANES)
     sizes, weights = [], 0
     for tile in transformer.tiles():
         (made,) = VIEWS["behavioural"].files(tile)

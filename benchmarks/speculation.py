@@ -15,17 +15,16 @@ from expectation import Speculation
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
 from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
-from hc1gen.network import Plan, llama
 from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
 from hc1gen.rtl.accept import Accept
-from hc1gen.rtl.chip import DRAFT, Chip
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.residual_distribution import ResidualDistribution
-from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 PROMPTS = (
@@ -119,11 +118,7 @@ def chip_of(baked: Baked) -> Chip:
     """The chip, as the manifest has it."""
     if baked.draft is None:
         raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    manifest = ChipFolder.read(baked.folder).manifest
-    assert manifest.draft is not None
-    target = Plan(baked.model.numerics(baked.context), manifest.lanes, manifest.kv_heads_per_clock)
-    draft = Plan(baked.draft.numerics(baked.context), manifest.lanes, manifest.draft.kv_heads_per_clock, DRAFT)
-    return Chip(Transformer(baked.model, llama(target)), Transformer(baked.draft, llama(draft)), baked.ahead)
+    return rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
 
 
 def areas(chip: Chip) -> list[Fields]:

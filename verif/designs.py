@@ -16,23 +16,24 @@ from hc1gen.backend.bake import bake
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.folder.manifest import Manifest
 from hc1gen.backend.folder.target import is_baked
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.frontend.model import HEAD, ModelIR
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
-from hc1gen.network import Plan, llama
+from hc1gen.network import Plan
 from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
 from hc1gen.quant.posttrain import METHODS, posttrain
-from hc1gen.quant.quantized import QuantizedModel, quantize
-from hc1gen.rtl.chip import DRAFT, Chip
+from hc1gen.quant.quantized import QuantizedModel
+from hc1gen.rtl import assemble
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.transformer import Transformer
 
 PACKAGE = Path(hc1gen.__file__).parent
 VECTORS = Path(__file__).parents[1] / "tests" / "frontend" / "vectors"
 DESIGNS = SIM_BUILD / "designs"
-CALIBRATION_TOKENS = 512
 WIDTHS = (5, 3, 4, 6)
 
 
@@ -94,14 +95,24 @@ class Design:
         return self.manifest.draft.ahead if self.manifest.draft else 0
 
     @cached_property
-    def plan(self) -> Plan:
-        m = self.manifest
-        return Plan(self.model.numerics(m.context), m.lanes, m.kv_heads_per_clock)
+    def draft(self) -> QuantizedModel | None:
+        file = self.baked.draft_model
+        return None if file is None else saved.load(file)
 
     @cached_property
+    def hardware(self) -> Chip:
+        """Target and draft."""
+        return rebuild(self.manifest, self.model, self.draft)
+
+    @property
+    def plan(self) -> Plan:
+        """The target's."""
+        return self.hardware.target.plan
+
+    @property
     def target(self) -> Transformer:
         """The target's hardware."""
-        return Transformer(self.model, llama(self.plan))
+        return self.hardware.target
 
     @cached_property
     def golden(self) -> GoldenModel:
@@ -111,8 +122,7 @@ class Design:
     @cached_property
     def chip(self) -> GoldenChip:
         """Target and draft."""
-        file = self.baked.draft_model
-        draft = None if file is None else GoldenModel(saved.load(file), self.plan.n.context)
+        draft = None if self.draft is None else GoldenModel(self.draft, self.plan.n.context)
         return GoldenChip(self.golden, draft, self.ahead)
 
     @property
@@ -134,16 +144,11 @@ def design(recipe: Recipe) -> Design:
         if not is_baked(folder):
             ir = load_checkpoint(recipe.checkpoint)
             model = _with_eos(_calibrated(_wide(ir) if recipe.wide else ir, recipe.context), recipe)
-            draft = _draft(model, recipe)
-            target = _transformer(model, recipe)
-            chip = Chip(target, draft and _transformer(draft, recipe, DRAFT), recipe.ahead)
-            bake(chip, folder, recipe.checkpoint / "tokenizer.json", fabric=recipe.fabric)
+            chip = assemble.chip(
+                model, recipe.context, recipe.lanes, recipe.kv_heads_per_clock, _draft(model, recipe), recipe.ahead
+            )
+            bake(chip, folder, (recipe.checkpoint / "tokenizer.json").read_bytes(), fabric=recipe.fabric)
     return Design(folder)
-
-
-def _transformer(model: QuantizedModel, recipe: Recipe, prefix: str = "") -> Transformer:
-    plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock, prefix)
-    return Transformer(model, llama(plan))
 
 
 def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
@@ -160,7 +165,7 @@ def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
 
 
 def _calibrated(ir: ModelIR, context: int) -> QuantizedModel:
-    return calibrate(quantize(ir, NumericConfig()), context, CALIBRATION_TOKENS)
+    return calibrated(ir, NumericConfig(), context)
 
 
 def _wide(ir: ModelIR) -> ModelIR:

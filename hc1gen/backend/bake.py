@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 
 from .. import __version__
 from ..network.merkle import Tree
+from ..progress import Progress, silent
 from ..quant import saved
 from ..rtl.chip import Chip
 from ..rtl.tiles import VIEWS, Tile
@@ -45,8 +46,8 @@ from .folder.target import check_target, replacing
 from .folder.writer import FolderWriter
 from .verilator_config import verilator_config
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being written, how many modules are done, and how many there are."""
+STAGE = "writing Verilog"
+"""Its progress is counted in modules; the detail is the next one."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class VerilogModule:
 
 
 def bake(
-    chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None, fabric: str = "behavioural"
+    chip: Chip, out: Path, tokenizer: bytes, progress: Progress = silent, fabric: str = "behavioural"
 ) -> ChipFolder:
-    """Write `chip` to folder `out`. fabric: the view or views of the tiles; tokenizer: a file, which is copied.
+    """Write `chip` to folder `out`. fabric: the view or views of the tiles; tokenizer: content of its tokenizer.json.
 
     `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
     where a plan does not fit its model or `out` cannot be used; an interrupted run leaves nothing behind.
@@ -68,15 +69,11 @@ def bake(
     chip.verify()
     check_target(out)
     with replacing(out) as work:
-        manifest = _write(chip, work, tokenizer, progress or _silent, fabric)
+        manifest = _write(chip, work, tokenizer, progress, fabric)
     return ChipFolder(out, manifest)
 
 
-def _silent(name: str, done: int, count: int) -> None:
-    """No progress."""
-
-
-def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: str) -> Manifest:
+def _write(chip: Chip, work: Path, tokenizer: bytes, progress: Progress, fabric: str) -> Manifest:
     writer = FolderWriter(work)
     written: list[Module] = []
     for module in modules(chip, fabric, progress):
@@ -91,22 +88,22 @@ def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: 
         writer.lines(path, lines)
     for transformer, path in zip(chip.transformers, (layout.MODEL, layout.DRAFT_MODEL), strict=False):
         writer.content(path, saved.to_bytes(transformer.model))
-    writer.content(layout.TOKENIZER, tokenizer.read_bytes())
-    progress("done", len(written), len(written))
+    writer.content(layout.TOKENIZER, tokenizer)
+    progress(STAGE, len(written), len(written))
     return writer.manifest(describe(chip, fabric, written))
 
 
-def modules(chip: Chip, fabric: str, progress: Progress = _silent) -> Iterator[VerilogModule]:
+def modules(chip: Chip, fabric: str, progress: Progress = silent) -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
     blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
-        progress(module.entry.name, done, count)
+        progress(STAGE, done, count, module.entry.name)
         yield module
     numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
-    yield from _blocks(blocks, lambda name: progress(name, numbers[name], count))
+    yield from _blocks(blocks, lambda name: progress(STAGE, numbers[name], count, name))
     for done, netlist in enumerate(netlists, count - len(netlists)):
-        progress(netlist.name, done, count)
+        progress(STAGE, done, count, netlist.name)
         yield VerilogModule(NetlistModule.of(netlist.name), netlist.verilog())
 
 

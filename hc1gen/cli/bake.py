@@ -133,8 +133,10 @@ def run(output: Output, order: Order) -> dict[str, Any]:
     start = time.perf_counter()
     draft = None if order.draft is None else order.draft.transformer(output, order.config)
     chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
-    with output.progress("writing Verilog", total=1) as progress:
-        baked = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress, order.fabric)
+    with output.stages() as progress:
+        baked = backend.bake(
+            chip, order.out, order.target.checkpoint.tokenizer_file.read_bytes(), progress, order.fabric
+        )
     verilog, models = baked.verilog, [asdict(model.checkpoint) for model in baked.manifest.models]
     fields = {
         "out": str(order.out),

@@ -79,7 +79,7 @@ class Cmvm(wiring.Component):
 
     @property
     def plane_span(self) -> int:
-        """Clocks from the first plane of a vector to its last one for the last row group, the other groups being read out
+        """Clocks from the first plane of a vector to its last one for the last row group; the others are read out
         in between."""
         planes = (self.act_bits - 1) * self.pace
         group = planes + self.latency + (self.group_beats - 1) * self.pace + self.recovery

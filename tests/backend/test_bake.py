@@ -12,30 +12,30 @@ from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.lint import lint
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
-from hc1gen.network import Plan, llama
+from hc1gen.network import Plan
 from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
 from hc1gen.quant.quantized import quantize
+from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
+TOKENIZER = (SMALL / "tokenizer.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
 def chip() -> Chip:
-    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    return Chip(Transformer(model, llama(Plan(model.numerics(16), 3, 1))))
+    return assemble.chip(calibrated(load_checkpoint(SMALL), NumericConfig(), 16, 32), 16, 3, 1)
 
 
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory, chip) -> Path:
     out = tmp_path_factory.mktemp("bake") / "small chip"
-    backend.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
+    backend.bake(chip, out, TOKENIZER, fabric="both")
     return out
 
 
@@ -67,7 +67,7 @@ def test_file_list_has_leaves_first_and_the_top_last(baked):
 
 @pytest.mark.parametrize("fabric", ["behavioural", "structural"])
 def test_one_view_alone(fabric, tmp_path, chip):
-    backend.bake(chip, tmp_path / "chip", SMALL / "tokenizer.json", fabric=fabric)
+    backend.bake(chip, tmp_path / "chip", TOKENIZER, fabric=fabric)
     lists = {(tmp_path / "chip" / name).read_text() for name in ("filelist.f", "synth.f")}
     assert len(lists) == 1
     assert ("rtl/structural/layer0_qkv.v" in lists.pop()) == (fabric == "structural")

@@ -27,12 +27,10 @@ from hc1gen.backend.folder.target import is_baked
 from hc1gen.backend.folder.typed import types_of
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
-from hc1gen.network import Plan, llama
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import DRAFT, Chip
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl import assemble
+from hc1gen.rtl.chip import DRAFT
 
 SMALL = Path(__file__).parents[1] / "frontend" / "vectors" / "gqa-old-config-f32"
 LEADING_OUT = [
@@ -53,10 +51,10 @@ JSON = dict[str, Any]
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory) -> Path:
     """A chip with a draft, its tiles in both views; not to be changed."""
-    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    parts = [Transformer(model, llama(Plan(model.numerics(16), 3, 1, prefix))) for prefix in ("", DRAFT)]
+    model = calibrated(load_checkpoint(SMALL), NumericConfig(), 16, 32)
+    chip = assemble.chip(model, 16, 3, 1, draft=model, ahead=2)
     out = tmp_path_factory.mktemp("bake") / "a b"
-    backend.bake(Chip(*parts, ahead=2), out, SMALL / "tokenizer.json", fabric="both")
+    backend.bake(chip, out, (SMALL / "tokenizer.json").read_bytes(), fabric="both")
     return out
 
 

@@ -19,11 +19,12 @@ from example_node.clip_node import Clip
 from hc1gen.backend.bake import bake
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
-from hc1gen.network import Linear, Network, Plan, Stage, beats_of, llama
+from hc1gen.network import Linear, Network, Stage, beats_of
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.quant.quantized import QuantizedModel
+from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
@@ -76,12 +77,17 @@ def test_the_node_checks_itself():
     ]
 
 
+def with_clips(plain: Transformer) -> Transformer:
+    """The hardware of a model with the clips in its network."""
+    return replace(plain, network=clipped(plain.network, LIMIT))
+
+
 class ClippedDesign(Design):
     """A baked chip whose golden model clips, and whose clocks are added up with the clip among them."""
 
     @cached_property
     def target(self) -> Transformer:
-        return Transformer(self.model, clipped(llama(self.plan), LIMIT))
+        return with_clips(self.hardware.target)
 
     @cached_property
     def golden(self) -> ClippedModel:
@@ -96,13 +102,13 @@ class ClippedDesign(Design):
 
 @pytest.fixture(scope="module")
 def model() -> QuantizedModel:
-    return calibrate(quantize(load_checkpoint(CHECKPOINT), NumericConfig()), CONTEXT, 256)
+    return calibrated(load_checkpoint(CHECKPOINT), NumericConfig(), CONTEXT, 256)
 
 
 def test_the_chip_clips(model, tmp_path: Path):
     """Every vector of every layer, under stalls; and the clip is not for nothing."""
-    network = clipped(llama(Plan(model.numerics(CONTEXT), 5, 2)), LIMIT)
-    bake(Chip(Transformer(model, network)), tmp_path / "chip", CHECKPOINT / "tokenizer.json")
+    chip = Chip(with_clips(assemble.transformer(model, CONTEXT, 5, 2)))
+    bake(chip, tmp_path / "chip", (CHECKPOINT / "tokenizer.json").read_bytes())
     design = ClippedDesign(tmp_path / "chip")
     plain = Design(tmp_path / "chip").golden.session().forward(np.array([1, 2, 3]))
     assert (plain != design.golden.session().forward(np.array([1, 2, 3]))).any()

@@ -12,13 +12,10 @@ from designs import VECTORS, Design
 from example_view.products_view import PRODUCTS
 from hc1gen.backend.bake import bake
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
-from hc1gen.network import Plan, llama
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import Chip
+from hc1gen.rtl import assemble
 from hc1gen.rtl.tiles import VIEWS
-from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 CHECKPOINT = VECTORS / "gqa-old-config-f32"
@@ -43,9 +40,9 @@ def test_tiles_give_the_golden_products(tmp_path: Path):
 
 
 def test_a_chip_is_baked_in_it(tmp_path: Path):
-    model = calibrate(quantize(load_checkpoint(CHECKPOINT), NumericConfig()), 10, 256)
-    chip = Chip(Transformer(model, llama(Plan(model.numerics(10), 6, 2))))
-    bake(chip, tmp_path / "chip", CHECKPOINT / "tokenizer.json", fabric=PRODUCTS.name)
+    model = calibrated(load_checkpoint(CHECKPOINT), NumericConfig(), 10, 256)
+    tokenizer = (CHECKPOINT / "tokenizer.json").read_bytes()
+    bake(assemble.chip(model, 10, 6, 2), tmp_path / "chip", tokenizer, fabric=PRODUCTS.name)
     design = Design(tmp_path / "chip")
     tiles = [module for module in design.manifest.modules if module.kind == "tile"]
     assert tiles and {module.view for module in tiles} == {PRODUCTS.name}

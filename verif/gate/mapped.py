@@ -45,7 +45,7 @@ def mapped(chip: Design, liberty: Path | None) -> Mapped:
     files, runner = [liberty] if liberty else [], Yosys()
     with lock(chip.folder / OUT):
         report = synthesise(chip.folder, files)
-        netlists = chip.folder / OUT / (report["library"] or GENERIC)
+        netlists = chip.folder / OUT / (report.library or GENERIC)
         cells = netlists / "cells.v"
         try:
             cells.write_text(cell_models(library.load(files, runner) if files else None, runner))

@@ -12,9 +12,7 @@ from designs import Recipe, design
 from layer.test_layer import check_layer
 
 from gate.mapped import SKY130, Mapped, broken, mapped
-from hc1gen.network import llama
 from hc1gen.rtl.tiles.tile import Tile
-from hc1gen.rtl.transformer import Transformer
 
 pytestmark = pytest.mark.gate
 
@@ -31,7 +29,7 @@ def chip(request) -> Mapped:
 
 
 def tiles(chip: Mapped) -> list[Tile]:
-    return Transformer(chip.model, llama(chip.plan)).tiles()
+    return list(chip.hardware.target.tiles())
 
 
 def check_tile(chip: Mapped, tile: Tile, sources: list[Path]) -> None:

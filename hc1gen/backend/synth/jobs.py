@@ -32,7 +32,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sources:
     """All of a chip: what is mapped, what is a memory, and the netlists that hold them, leaves first."""
 
     folder: Path
@@ -48,13 +48,13 @@ class Plan:
         return {memory.name: memory.source for memory in self.memories} | tables
 
 
-def read(rtl_dir: Path) -> Plan:
+def read(rtl_dir: Path) -> Sources:
     """What the folder of a bake holds; `InputError` where it is none or files are missing."""
     folder = ChipFolder.read(rtl_dir)
     modules, tiles = folder.synthesis_modules, folder.manifest.tile_contents
     memories = [m for m in modules if isinstance(m, MemoryModule)]
     others = [m for m in modules if not isinstance(m, MemoryModule | NetlistModule | SharedModule)]
-    return Plan(
+    return Sources(
         rtl_dir,
         tuple(_job(module, folder.file(module.path), tiles) for module in others),
         tuple(Memory(m.name, folder.file(m.path), m.words, m.bits) for m in memories),

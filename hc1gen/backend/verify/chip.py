@@ -7,17 +7,16 @@ from typing import Any
 
 from ...errors import InputError, problem
 from ...frontend.model import ModelIR
-from ...network import Plan, llama
 from ...quant import saved
-from ...quant.quantized import quantize
-from ...rtl.chip import DRAFT, Chip
+from ...quant.quantized import QuantizedModel, quantize
+from ...rtl.chip import Chip
 from ...rtl.tiles import VIEWS
-from ...rtl.transformer import Transformer
 from ..bake import describe, entries
 from ..folder.chip_folder import ChipFolder
 from ..folder.layout import MANIFEST
 from ..folder.manifest import Manifest, ModelEntry
 from ..folder.modules import views_of
+from ..rebuild import rebuild
 from .difference import Difference, of_objects
 
 
@@ -37,22 +36,18 @@ def expected_chip(manifest: Manifest, target: ModelIR, draft: ModelIR | None) ->
     `InputError` where these do not fit the checkpoints.
     """
     try:
-        own, proposer = _transformer(manifest, manifest, target, ""), manifest.draft
-        if proposer is None or draft is None:
-            chip = Chip(own)
-        else:
-            chip = Chip(own, _transformer(manifest, proposer, draft, DRAFT), proposer.ahead)
+        own, entry = _quantized(manifest, manifest, target), manifest.draft
+        proposer = None if entry is None or draft is None else _quantized(manifest, entry, draft)
+        chip = rebuild(manifest, own, proposer)
         chip.verify()
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(MANIFEST, f"cannot be used: {error!r}; bake the chip again") from error
     return chip
 
 
-def _transformer(common: Manifest, own: ModelEntry, ir: ModelIR, prefix: str) -> Transformer:
-    model = quantize(ir, common.numeric_config, own.formats)
-    model = replace(model, name=own.checkpoint.name)  # the folder may be called otherwise today
-    plan = Plan(model.numerics(common.context), common.lanes, own.kv_heads_per_clock, prefix)
-    return Transformer(model, llama(plan))
+def _quantized(common: Manifest, own: ModelEntry, ir: ModelIR) -> QuantizedModel:
+    """A checkpoint in the formats of the manifest, by the name that is there: its folder may have another today."""
+    return replace(quantize(ir, common.numeric_config, own.formats), name=own.checkpoint.name)
 
 
 def expected_manifest(manifest: Manifest, chip: Chip) -> Manifest:

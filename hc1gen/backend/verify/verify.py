@@ -1,7 +1,7 @@
 """A baked chip against its checkpoint: every number read back from the Verilog, the manifest, the files, the root."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
 from ...network import merkle
 from ...network.merkle import parameters, parameters_leaf
+from ...progress import Progress, silent
 from ...rtl.chip import ROOT, Chip
 from ..folder.chip_folder import ChipFolder, containing
 from ..folder.layout import MANIFEST
@@ -29,8 +30,8 @@ from .jobs import MAPPED, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
-Progress = Callable[[str, int, int], None]
-"""Called with the module that has been read, how many are done, and how many there are."""
+STAGE = "reading the Verilog"
+"""Its progress is counted in modules; the detail is the one that has been read."""
 TOP = "chip"
 
 
@@ -84,7 +85,7 @@ def find(path: Path) -> tuple[Path, Path | None]:
 
 def verify(
     path: Path, target: ModelIR, draft: ModelIR | None, liberty: Sequence[Path] = (), workers: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Report:  # fmt: skip
     """Compare a baked folder, or a mapped netlist in it, with the checkpoints it should be made of.
 
@@ -107,7 +108,7 @@ def verify(
     report.files = len(manifest.files)
     report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest.model_root}
     models = [parts(each.network, each.model) for each in chip.transformers]
-    results = _read(places, [part for model in models for part in model], workers, progress or (lambda *_: None))
+    results = _read(places, [part for model in models for part in model], workers, progress)
     for place in places:
         _compare(report, place, chip, models, results)
     return report
@@ -171,7 +172,7 @@ def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress
         raise InputError("netlist", "holds nothing of the model: no tile, no table, not the chip")
     results: dict[Key, Result] = {}
     for done, (key, result) in enumerate(_results(jobs, workers or os.cpu_count() or 1), 1):
-        progress(key[1], done, len(jobs))
+        progress(STAGE, done, len(jobs), key[1])
         results[key] = result
     return results
 

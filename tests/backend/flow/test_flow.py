@@ -13,12 +13,9 @@ from hc1gen.backend.flow import places
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
-from hc1gen.network import Plan, llama
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl import assemble
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
@@ -28,9 +25,8 @@ VIEWS = ("LEF", "LIB", "GDS")
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("flow") / "small"
-    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    chip = Chip(Transformer(model, llama(Plan(model.numerics(16), 3, 1))))
-    bake.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
+    model = calibrated(load_checkpoint(SMALL), NumericConfig(), 16, 32)
+    bake.bake(assemble.chip(model, 16, 3, 1), out, (SMALL / "tokenizer.json").read_bytes(), fabric="both")
     return out
 
 
