@@ -3,18 +3,22 @@
 import resource
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..api import Calibration
-from ..api.choices import default_context
-from ..api.plan import FABRICS
+from ..backend import bake as backend
+from ..backend.folder.modules import BOTH
 from ..backend.folder.target import check_target
-from .chips import Wanted
-from .cost import COLUMNS, cost_fields, table_rows, token_fact
+from ..network import Plan, llama
+from ..numeric.config import NumericConfig
+from ..rtl.chip import DRAFT, Chip
+from ..rtl.tiles import VIEWS
+from ..rtl.transformer import Transformer
+from .cost import COLUMNS, costs, table_rows, token_fact
+from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
 from .options import (
     PATH,
     calibration_options,
@@ -23,11 +27,63 @@ from .options import (
     json_option,
     kv_heads_option,
     lanes_option,
+    set_option,
 )
 from .output import Output
-from .widths import numeric_config, set_option
 
 OUT = Path("rtl_out")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model to be baked: its checkpoint, the plan of its hardware, and what to calibrate it on."""
+
+    checkpoint: Checkpoint
+    plan: Plan
+    calibration: Calibration
+
+    def transformer(self, output: Output, config: NumericConfig) -> Transformer:
+        """Quantised and calibrated."""
+        context = self.plan.n.context
+        model = calibrated(output, self.checkpoint, config, context, self.calibration)
+        return Transformer(model, llama(replace(self.plan, n=model.numerics(context))))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A bake that nothing speaks against: everything that can be refused has been looked at."""
+
+    config: NumericConfig
+    target: Part
+    draft: Part | None
+    ahead: int
+    out: Path
+    fabric: str = "behavioural"
+
+
+def order(
+    model: Path, draft: Path | None, ahead: int | None, out: Path | None, lanes: int | None, context: int | None,
+    kv_heads_per_clock: int | None, calibration: Path | None, calibration_tokens: int, config: NumericConfig,
+    fabric: str = "behavioural",
+) -> Order:  # fmt: skip
+    """Look at everything that `bake` is asked for. Raises `InputError` for whatever does not fit."""
+    target, proposer = Checkpoint.load(model), None if draft is None else Checkpoint.load(draft)
+    both = [target] if proposer is None else [target, proposer]
+    positions, width = min(each.context(context) for each in both), usual_lanes(lanes, *both)
+    steps = 0 if proposer is None else check_draft(target, proposer, ahead, positions)
+    out = out or OUT / (target.ir.name or "model")
+    check_target(out)
+
+    def part(checkpoint: Checkpoint, prefix: str) -> Part:
+        heads = kv_heads_per_clock
+        if prefix and heads is not None:
+            heads = min(heads, checkpoint.ir.config.kv_heads)
+        plan = checkpoint.plan(config, positions, width, heads, prefix)
+        return Part(checkpoint, plan, Calibration.read(checkpoint, calibration, calibration_tokens, positions))
+
+    if proposer is None:
+        return Order(config, part(target, ""), None, 0, out, fabric)
+    return Order(config, part(target, ""), part(proposer, DRAFT), steps, out, fabric)
 
 
 @click.command()
@@ -39,7 +95,7 @@ OUT = Path("rtl_out")
 @kv_heads_option
 @click.option(
     "--fabric",
-    type=click.Choice(FABRICS),
+    type=click.Choice([*VIEWS, BOTH]),
     default="behavioural",
     show_default=True,
     help="How the tiles are written: counts to simulate, adders to synthesise.",
@@ -49,48 +105,48 @@ OUT = Path("rtl_out")
 @json_option
 def bake(
     model: Path, out: Path | None, draft: Path | None, ahead: int | None, lanes: int | None, context: int | None,
-    kv_heads_per_clock: int | None, fabric: str, calibration: Calibration, settings: tuple[str, ...],
-    output: Output,
+    kv_heads_per_clock: int | None, fabric: str, calibration: Path | None, calibration_tokens: int,
+    settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
 
     MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json stand beside it.
-    Or it is a .gguf file.
     """
-    wanted = Wanted.of(
-        model, draft, numeric_config(settings), calibration, ahead=ahead, context=context, lanes=lanes,
-        kv_heads_per_clock=kv_heads_per_clock,
+    config = numeric_config(settings)
+    asked = order(
+        model, draft, ahead, out, lanes, context, kv_heads_per_clock, calibration, calibration_tokens, config,
+        fabric,
     )  # fmt: skip
-    out = out or OUT / (wanted.target.name or "model")
-    check_target(out)
-    note_context(output, wanted, context)
-    output.result(run(output, wanted, out, fabric))
+    note_context(output, asked, context)
+    output.result(run(output, asked))
 
 
-def note_context(output: Output, wanted: Wanted, asked: int | None) -> None:
+def note_context(output: Output, order: Order, wanted: int | None) -> None:
     """Say so where the draft has fewer positions than the target would have had."""
-    positions, alone = wanted.choices.context, default_context(wanted.target) if asked is None else asked
+    positions, alone = order.target.plan.n.context, order.target.checkpoint.context(wanted)
     if positions < alone:
         output.note(f"the context is {positions} instead of {alone}: the draft has no more positions")
 
 
-def run(output: Output, wanted: Wanted, out: Path, fabric: str = "behavioural") -> dict[str, Any]:
+def run(output: Output, order: Order) -> dict[str, Any]:
     """Bake, show what came out, and return the JSON fields."""
     start = time.perf_counter()
-    plan = wanted.plan(output)
+    draft = None if order.draft is None else order.draft.transformer(output, order.config)
+    chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
     with output.stages() as progress:
-        chip = plan.bake(out, fabric, progress)
-    verilog, models = chip.folder.verilog, [asdict(model.checkpoint) for model in chip.manifest.models]
-    draft = plan.draft_costs
+        baked = backend.bake(
+            chip, order.out, order.target.checkpoint.tokenizer_file.read_bytes(), progress, order.fabric
+        )
+    verilog, models = baked.verilog, [asdict(model.checkpoint) for model in baked.manifest.models]
     fields = {
-        "out": str(out),
+        "out": str(order.out),
         "checkpoint": models[0],
-        **cost_fields(plan.costs),
-        "draft": None if draft is None else {"checkpoint": models[1], "ahead": plan.ahead, **cost_fields(draft)},
+        **costs(chip.target),
+        "draft": None if draft is None else {"checkpoint": models[1], "ahead": order.ahead, **costs(draft)},
         "files": len(verilog),
         "lines": sum(path.read_bytes().count(b"\n") for path in verilog),
         "bytes": sum(path.stat().st_size for path in verilog),
-        "calibration_tokens": plan.target.calibration_tokens,
+        "calibration_tokens": order.target.calibration.count,
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": peak_memory(),
     }

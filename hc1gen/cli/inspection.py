@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from ..api import load
 from ..frontend.model import ModelIR
-from .cost import COLUMNS, cost_fields, table_rows, token_fact
-from .options import PATH, context_option, json_option, kv_heads_option, lanes_option
+from ..network import llama
+from ..rtl.transformer import Transformer
+from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs, token_fact
+from .models import Checkpoint, numeric_config, quantized, usual_lanes
+from .options import PATH, context_option, json_option, kv_heads_option, lanes_option, set_option
 from .output import Output
-from .widths import numeric_config, set_option
 
 
 @click.command()
@@ -26,17 +27,18 @@ def inspect(
     output: Output,
 ) -> None:  # fmt: skip
     """Show what is in a checkpoint and what it would cost as a chip. Writes nothing."""
-    checkpoint = load(model)
-    with output.stages() as progress:
-        found = checkpoint.estimate(context, lanes, kv_heads_per_clock, numeric_config(settings), progress)
+    config = numeric_config(settings)
+    checkpoint = Checkpoint.load(model)
+    plan = checkpoint.plan(config, context, usual_lanes(lanes, checkpoint), kv_heads_per_clock)
+    integers = quantized(output, checkpoint, config)
+    cost = costs(Transformer(integers, llama(plan)))
     fields = {
-        "checkpoint": {"name": checkpoint.name, "sha256": checkpoint.ir.sha256},
+        "checkpoint": {"name": checkpoint.ir.name, "sha256": checkpoint.ir.sha256},
         "model": asdict(checkpoint.ir.config),
         "parameters": sum(int(array.size) for _, array in checkpoint.ir.tensors()),
-        **cost_fields(found.costs),
-        "bake_seconds_estimate": round(found.costs.bake_seconds, 1),
-        "build_seconds_estimate": round(found.costs.build_seconds, 1),
-        "tensors": [asdict(tensor) for tensor in found.tensors],
+        **cost,
+        **estimates(cost["weights"]),
+        "tensors": tensor_costs(checkpoint.ir, integers),
     }
     _show(output, checkpoint.ir, fields)
     output.result(fields)

@@ -5,15 +5,13 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from ..api import Calibration
-from ..api.answer import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
-from ..golden.calibrated import CALIBRATION_TOKENS
 from ..golden.chip import AHEAD
-from ..settings import SEED_BITS
+from ..numeric.numerics import TEMPERATURE_FRAC
+from ..settings import SEED_BITS, Settings
 from .output import Output
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -28,6 +26,9 @@ json_option = click.option(
 context_option = click.option("--context", type=int, help="Positions of the KV cache [the model's, at most 512].")
 lanes_option = click.option("--lanes", type=int, help="Elements per clock [8, or the width of a narrower model].")
 kv_heads_option = click.option("--kv-heads-per-clock", type=int, help="KV heads attended to at once [all].")
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A width of the numeric config."
+)
 prompt_option = click.option("--prompt", required=True, help="Text to continue.")
 jobs_option = click.option(
     "--jobs", type=AT_LEAST_ONE, default=lambda: os.cpu_count() or 1, show_default="processors",
@@ -41,20 +42,14 @@ def tokens_option(default: int) -> Decorator:
 
 
 def calibration_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--calibration and --calibration-tokens as one: `calibration`."""
-
-    @functools.wraps(command)
-    def with_calibration(*args: Any, calibration: Path | None, calibration_tokens: int, **others: Any) -> Any:
-        return command(*args, calibration=Calibration(calibration_tokens, calibration), **others)
-
+    """--calibration and --calibration-tokens"""
     text = click.option(
         "--calibration", type=PATH, metavar="TEXTFILE", help="Calibrate on this [on the model's own text]."
     )
     count = click.option(
-        "--calibration-tokens", type=AT_LEAST_ONE, default=CALIBRATION_TOKENS, show_default=True,
-        help="Tokens to calibrate on.",
+        "--calibration-tokens", type=AT_LEAST_ONE, default=512, show_default=True, help="Tokens to calibrate on."
     )
-    return text(count(with_calibration))
+    return text(count(command))
 
 
 def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,12 +76,7 @@ class Finite(click.FloatRange):
         return float(number)
 
 
-class Manner(NamedTuple):
-    """How an answer is to be spoken, in the order of the API's arguments; temperature: 0 for the likeliest tokens."""
-
-    temperature: float
-    seed: int
-    speculate: bool
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 15.99
 
 
 def _temperature(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -96,7 +86,7 @@ def _temperature(context: click.Context, parameter: click.Parameter, value: floa
 
 
 def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--mode, --temperature, --seed and --no-speculation as one: `manner`."""
+    """--mode, --temperature, --seed and --no-speculation as one: `manner`, the settings of a prompt but for a limit."""
 
     @click.option(
         "--mode", type=click.Choice(["greedy", "sample"]), default="greedy", show_default=True,
@@ -118,14 +108,16 @@ def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if mode == "greedy":
             if temperature is not None or seed is not None:
                 raise click.UsageError("--temperature and --seed are for --mode sample")
-            return command(*args, manner=Manner(0.0, 0, not no_speculation), **others)
-        manner = Manner(1.0 if temperature is None else temperature, seed or 0, not no_speculation)
-        return command(*args, manner=manner, **others)
+            settings = Settings(speculate=not no_speculation)
+        else:
+            fixed = round((1.0 if temperature is None else temperature) * (1 << TEMPERATURE_FRAC))
+            settings = Settings(temperature=fixed, seed=seed or 0, speculate=not no_speculation)
+        return command(*args, manner=settings, **others)
 
     return with_manner
 
 
-def check_manner(manner: Manner, draft: bool) -> None:
+def check_manner(manner: Settings, draft: bool) -> None:
     """Refuse --no-speculation where there is no `draft`."""
     if not manner.speculate and not draft:
         raise click.UsageError("--no-speculation is for a chip with a draft; this one has none")

@@ -8,9 +8,9 @@ import click
 
 from ..train.require import require_torch
 from .bits import bits_option, tensor_bits
-from .options import AT_LEAST_ONE, PATH, Finite, json_option
+from .models import numeric_config
+from .options import AT_LEAST_ONE, PATH, Finite, json_option, set_option
 from .output import Output
-from .widths import numeric_config, set_option
 
 if TYPE_CHECKING:
     from ..train.state import State
