@@ -160,8 +160,8 @@ FORMS: dict[str, Form] = {
     "w * x in parallel": parallel,
 }
 TILES: dict[str, Form] = {
-    "in one part": lambda name, w: tile(name, w, 1),
-    "in two parts": lambda name, w: tile(name, w, 2),
+    "in one row group": lambda name, w: tile(name, w, 1),
+    "in two row groups": lambda name, w: tile(name, w, 2),
 }
 
 

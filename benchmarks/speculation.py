@@ -22,7 +22,7 @@ from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
 from hc1gen.rtl.accept import Accept
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.leftover import Leftover
+from hc1gen.rtl.residual_distribution import ResidualDistribution
 from hc1gen.settings import Settings
 
 PROMPTS = (
@@ -140,7 +140,10 @@ def areas(chip: Chip) -> list[Fields]:
     whole = sum(row["gates"] for row in rows)
     plan = chip.target.plan
     bits, sum_bits = plan.n.config.sample_bits, plan.n.sample_sum_bits
-    inside = {"accept": Accept(bits, sum_bits, sum_bits), "leftover": Leftover(plan.lanes, bits, sum_bits, sum_bits)}
+    inside = {
+        "accept": Accept(bits, sum_bits, sum_bits),
+        "residual distribution": ResidualDistribution(plan.lanes, bits, sum_bits, sum_bits),
+    }
     for name, text in to_verilog(inside).items():
         rows.append(_area(f"of the verifier: {name}", [{**cells.count(name, text), "instances": 1}]))
     for row in rows:

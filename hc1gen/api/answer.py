@@ -102,4 +102,4 @@ def speak(
 def _saturations(chip: GoldenChip) -> int:
     """Since the golden models were made."""
     models = [chip.target] if chip.draft is None else [chip.target, chip.draft]
-    return sum(sum(model.meter.saturations.values()) for model in models)
+    return sum(sum(model.observer.saturations.values()) for model in models)

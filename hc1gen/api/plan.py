@@ -71,7 +71,8 @@ class ChipPlan:
     def clocks(self, position: int) -> int:
         """Clocks from one greedy token, which takes this position in the text, to the next, without speculation.
 
-        position: 0 to context - 1, the prompt's tokens counted. The simulated chip takes just as many. Raises `InputError` for a position outside the context.
+        position: 0 to context - 1, the prompt's tokens counted. The simulated chip takes just as many. Raises
+        `InputError` for a position outside the context.
         """
         if not 0 <= position < self.context:
             expected = f"0..{self.context - 1}"

@@ -192,7 +192,7 @@ def _tile_entry(tile: Tile) -> TileContent:
         module=tile.name,
         tensors=tile.tensors,
         rows=lanes_of(tile.rows),
-        part_rows=tile.group_beats * tile.lanes,
+        group_rows=tile.group_beats * tile.lanes,
         columns=lanes_of(tile.columns),
         weights=int(tile.weights.size),
         zero_weights=int((tile.weights == 0).sum()),

@@ -108,7 +108,7 @@ def evaluate(
         "against": right.ir.name,
         "texts": results,
         **_simple(results[0]["models"][: len(asked)]),
-        "saturations": sum(sum(each.meter.saturations.values()) for each in golden),
+        "saturations": sum(sum(each.observer.saturations.values()) for each in golden),
         "windows": results[0]["windows"],
         "window": window,
     }

@@ -17,7 +17,7 @@ def accept(random: int, e_p: int, z_p: int, e_q: int, z_q: int, bits: int = RAND
     return random * e_q * z_p < (e_p * z_q) << bits
 
 
-def residual(e_p: np.ndarray, z_p: int, e_q: np.ndarray, z_q: int) -> np.ndarray:
+def residual_distribution(e_p: np.ndarray, z_p: int, e_q: np.ndarray, z_q: int) -> np.ndarray:
     """`max(e_p * Z_q - e_q * Z_p, 0)` [V] as Python integers: what to draw from after a rejection.
 
     Every weight is at most `e_p * Z_q`, their sum at most `Z_p * Z_q`. The sum is not 0 where a token was rejected.

@@ -32,7 +32,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a.astype(np.float64) @ b).astype(np.int64)
 
 
-class Meter:
+class RangeObserver:
     """Counts the values that did not fit their width; with `keep_peaks`, also keeps the largest magnitudes seen.
 
     peaks: name → int64 [last axes], the largest magnitude of each channel over time.

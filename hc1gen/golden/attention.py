@@ -10,7 +10,8 @@ from .norm import cut_mantissa
 def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.ndarray, n: Numerics) -> np.ndarray:
     """Queries [T, H, d], keys and values [S, Hkv, d] of positions 0..S-1, query positions [T] → contexts [T, H * d].
 
-    A query sees the keys at and before its own position. Output: `context_bits`, fraction value_frac + context_frac.
+    A query sees the keys at and before its own position. Output: `attention_bits`, of which
+    value_frac + attention_frac are fraction.
     """
     t, heads, d = q.shape
     group = heads // keys.shape[1]
@@ -35,11 +36,13 @@ def probabilities(scores: np.ndarray, visible: np.ndarray, n: Numerics) -> np.nd
 
 
 def normalise(mixed: np.ndarray, total: np.ndarray, n: Numerics) -> np.ndarray:
-    """Sums of values [.., d] over their Z [..] → contexts [.., d] of `context_bits`.
+    """Sums of values [.., d] over their Z [..] → contexts [.., d] of `attention_bits`.
 
     Both are aligned to the leading one of Z; then one product with the reciprocal of Z's mantissa.
     """
     top = bit_length_exact(total) - 1
     reciprocal = n.tables.recip(cut_mantissa(total, top, n.config.mantissa_bits))
-    aligned = round_shift(mixed << n.context_guard, top[..., None])
-    return round_shift(aligned * reciprocal[..., None], n.config.recip_bits + n.context_guard - n.config.context_frac)
+    aligned = round_shift(mixed << n.attention_guard, top[..., None])
+    return round_shift(
+        aligned * reciprocal[..., None], n.config.recip_bits + n.attention_guard - n.config.attention_frac
+    )

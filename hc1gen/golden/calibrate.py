@@ -7,7 +7,7 @@ import numpy as np
 from ..numeric.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
 from ..numeric.numerics import Numerics
 from ..quant.quantized import QuantizedModel
-from .arith import Meter, bit_length
+from .arith import RangeObserver, bit_length
 from .model import GoldenModel
 
 SEED = 1
@@ -40,14 +40,14 @@ def calibrate(
     """`model` with the formats that fit it, from `text` (token windows, each at most `context` long) or its own."""
     shape = model.model
     wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
-    meter = Meter(keep_peaks=True)
-    golden = GoldenModel(model.with_formats(widened(model.config), wide), context, meter)
+    observer = RangeObserver(keep_peaks=True)
+    golden = GoldenModel(model.with_formats(widened(model.config), wide), context, observer)
     if text is None:
         sample_text(golden, count, progress)
     else:
         for window in text:
             golden.session().forward(window)
-    return model.with_formats(model.config, choose_formats(model.config, golden.n, meter.peaks))
+    return model.with_formats(model.config, choose_formats(model.config, golden.n, observer.peaks))
 
 
 def choose_formats(config: NumericConfig, wide: Numerics, peaks: dict[str, np.ndarray]) -> Formats:

@@ -14,7 +14,7 @@ from ..outcome import Outcome
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler
-from .accept import accept, residual
+from .accept import accept, residual_distribution
 from .model import GoldenModel, Session
 from .threefry import Stream
 
@@ -51,7 +51,7 @@ def verify(p: Distribution, q: Distribution, proposal: int, random: tuple[int, i
     """The target's token where the draft, having drawn from `q`, proposes one. random: (for the test, for the draw)."""
     if accept(random[0], int(p.e[proposal]), p.z, int(q.e[proposal]), q.z):
         return proposal, Outcome.ACCEPTED
-    return sampler.draw(residual(p.e, p.z, q.e, q.z), random[1]), Outcome.REJECTED
+    return sampler.draw(residual_distribution(p.e, p.z, q.e, q.z), random[1]), Outcome.REJECTED
 
 
 class GoldenChip:

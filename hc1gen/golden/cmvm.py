@@ -4,7 +4,7 @@ import numpy as np
 
 from ..numeric.numerics import Numerics
 from ..quant.quantized import Matrix
-from .arith import Meter, clip, matmul, round_shift
+from .arith import RangeObserver, clip, matmul, round_shift
 from .blockfloat import Block
 
 SHIFT_LIMIT = 60
@@ -13,7 +13,7 @@ SHIFT_LIMIT = 60
 
 def requantize(
     accumulator: np.ndarray, mantissa: np.ndarray, shift: np.ndarray, exponent: np.ndarray, bits: int,
-    meter: Meter, name: str,
+    observer: RangeObserver, name: str,
 ) -> np.ndarray:  # fmt: skip
     """Accumulators [T, R], row scale (mantissa [R] or [T, R], shift [R]), exponent [T] → [T, R] of `bits` bits.
 
@@ -22,9 +22,9 @@ def requantize(
     by = shift - exponent[:, None]
     lost = int(np.count_nonzero(by < 0))
     if lost:
-        meter.saturations[name + ".shift"] = meter.saturations.get(name + ".shift", 0) + lost
+        observer.saturations[name + ".shift"] = observer.saturations.get(name + ".shift", 0) + lost
     y = round_shift(accumulator * mantissa, clip(by, 0, SHIFT_LIMIT))
-    return meter.saturate(name, y, bits)
+    return observer.saturate(name, y, bits)
 
 
 def row_scales(mantissa: np.ndarray, factor: np.ndarray | None, factor_bits: int) -> np.ndarray:
@@ -33,10 +33,17 @@ def row_scales(mantissa: np.ndarray, factor: np.ndarray | None, factor_bits: int
 
 
 def linear(
-    matrix: Matrix, x: Block, in_frac: int, out_frac: int | np.ndarray, bits: int, n: Numerics, meter: Meter, name: str
+    matrix: Matrix,
+    x: Block,
+    in_frac: int,
+    out_frac: int | np.ndarray,
+    bits: int,
+    n: Numerics,
+    observer: RangeObserver,
+    name: str,
 ) -> np.ndarray:
     """Block floating point [T, N] through `matrix` → [T, R] of format (bits, out_frac)."""
     mantissa = row_scales(matrix.mantissa, x.factor, n.config.rsqrt_bits)
     shift = matrix.shift(in_frac, out_frac)
     product = round_shift(matmul(x.mantissas, matrix.columns), n.config.drop_bits) << n.config.drop_bits
-    return requantize(product, mantissa, shift, x.exponent, bits, meter, name)
+    return requantize(product, mantissa, shift, x.exponent, bits, observer, name)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..frontend.model import EMBEDDING, FINAL_NORM, HEAD, layer_tensor
 from ..quant.quantized import Gain, Matrix, QuantizedModel
-from .arith import Meter, round_shift
+from .arith import RangeObserver, round_shift
 from .attention import attend
 from .blockfloat import Block, block_float
 from .cmvm import linear
@@ -37,13 +37,13 @@ class Layer:
 
 
 class GoldenModel:
-    """A quantised model that runs. `meter` counts what saturates."""
+    """A quantised model that runs. `observer` counts what saturates."""
 
-    def __init__(self, model: QuantizedModel, context: int, meter: Meter | None = None):
+    def __init__(self, model: QuantizedModel, context: int, observer: RangeObserver | None = None):
         self.model = model
         self.context = context
         self.n = model.numerics(context)
-        self.meter = meter or Meter()
+        self.observer = observer or RangeObserver()
         self.embedding = model.table(EMBEDDING)
         self.layers = [Layer.of(model, index) for index in range(model.model.layers)]
         self.final_gain, self.head = model.gain(FINAL_NORM), model.matrix(HEAD)
@@ -75,7 +75,7 @@ class Session:
         """
         g = self.golden
         x = g.embedding.weights[tokens] * g.embedding.scale[tokens][:, None]
-        x = g.meter.saturate("residual", x, g.n.residual_bits)
+        x = g.observer.saturate("residual", x, g.n.residual_bits)
         positions = np.arange(self.length, self.length + len(tokens))
         cos_sin = angles(positions, g.n)
         for index, layer in enumerate(g.layers):
@@ -94,17 +94,19 @@ class Session:
     ) -> np.ndarray:  # fmt: skip
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         q, key, value = self._projected(index, w, x)
-        q = rotate(q, *cos_sin, c.query_bits, n, g.meter, f"query_rotated.{index}")
-        key = rotate(key, *cos_sin, c.kv_bits, n, g.meter, f"key_rotated.{index}")
+        q = rotate(q, *cos_sin, c.query_bits, n, g.observer, f"query_rotated.{index}")
+        key = rotate(key, *cos_sin, c.kv_bits, n, g.observer, f"key_rotated.{index}")
         value = round_shift(value, c.qkv_bits - c.kv_bits)
-        value = g.meter.saturate(f"value_rounded.{index}", value, c.kv_bits)
+        value = g.observer.saturate(f"value_rounded.{index}", value, c.kv_bits)
         end = int(positions[-1]) + 1
         self.keys[index, positions] = key
         self.values[index, positions] = value
         mixed = attend(q, self.keys[index, :end], self.values[index, :end], positions, n)
         vector = block_float(mixed, c.act_bits)
-        y = linear(w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"o.{index}")
-        return g.meter.saturate("residual", x + y, n.residual_bits)
+        y = linear(
+            w.o, vector, n.attention_in_frac(index), c.residual_frac, n.residual_bits, n, g.observer, f"o.{index}"
+        )
+        return g.observer.saturate("residual", x + y, n.residual_bits)
 
     def _projected(self, index: int, w: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Queries, keys and values [T, heads, head_dim] of `qkv_bits`, before rotary embedding: each has as many
@@ -113,8 +115,8 @@ class Session:
         vector, in_frac = self._normed(x, w.input_norm)
 
         def heads(matrix: Matrix, bits: int, frac: np.ndarray | int, name: str) -> np.ndarray:
-            out_frac, meter = frac + c.qkv_bits - bits, self.golden.meter
-            y = linear(matrix, vector, in_frac, out_frac, c.qkv_bits, n, meter, f"{name}.{index}")
+            out_frac, observer = frac + c.qkv_bits - bits, self.golden.observer
+            y = linear(matrix, vector, in_frac, out_frac, c.qkv_bits, n, observer, f"{name}.{index}")
             return y.reshape(len(x), -1, n.model.head_dim)
 
         q = heads(w.q, c.query_bits, n.query_fracs(index), "query")
@@ -124,16 +126,18 @@ class Session:
     def _mlp(self, index: int, w: Layer, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         vector, in_frac = self._normed(x, w.post_norm)
-        gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, n, g.meter, f"gate.{index}")
-        up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, n, g.meter, f"up.{index}")
+        gate = linear(w.gate, vector, in_frac, c.gate_frac, c.gate_bits, n, g.observer, f"gate.{index}")
+        up = linear(w.up, vector, in_frac, n.formats.layers[index].up_frac, c.up_bits, n, g.observer, f"up.{index}")
         vector = block_float(swiglu(gate, up, n), c.act_bits)
-        y = linear(w.down, vector, n.mlp_in_frac(index), c.residual_frac, n.residual_bits, n, g.meter, f"down.{index}")
-        return g.meter.saturate("residual", x + y, n.residual_bits)
+        y = linear(
+            w.down, vector, n.mlp_in_frac(index), c.residual_frac, n.residual_bits, n, g.observer, f"down.{index}"
+        )
+        return g.observer.saturate("residual", x + y, n.residual_bits)
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         g, c, n = self.golden, self.golden.model.config, self.golden.n
         vector, in_frac = self._normed(x, g.final_gain)
-        return linear(g.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.meter, "logit")
+        return linear(g.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.observer, "logit")
 
     def _normed(self, x: np.ndarray, gain: Gain) -> tuple[Block, int]:
         """RMSNorm in block floating point, and its in_frac."""

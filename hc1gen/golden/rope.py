@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..numeric.numerics import Numerics
-from .arith import Meter, round_shift
+from .arith import RangeObserver, round_shift
 
 
 def angles(positions: np.ndarray, n: Numerics) -> tuple[np.ndarray, np.ndarray]:
@@ -22,10 +22,10 @@ def sine(turn: np.ndarray, n: Numerics) -> np.ndarray:
 
 
 def rotate(
-    x: np.ndarray, cos: np.ndarray, sin: np.ndarray, bits: int, n: Numerics, meter: Meter, name: str
+    x: np.ndarray, cos: np.ndarray, sin: np.ndarray, bits: int, n: Numerics, observer: RangeObserver, name: str
 ) -> np.ndarray:
     """Heads [T, H, head_dim] of `qkv_bits` → rotated, of `bits` bits: `qkv_bits - bits` low bits are rounded off."""
     a, b = np.split(x, 2, axis=-1)
     cos, sin = cos[:, None, :], sin[:, None, :]
     turned = np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-    return meter.saturate(name, round_shift(turned, n.config.angle_bits + n.config.qkv_bits - bits), bits)
+    return observer.saturate(name, round_shift(turned, n.config.angle_bits + n.config.qkv_bits - bits), bits)

@@ -16,5 +16,5 @@ def silu(gate: np.ndarray, n: Numerics) -> np.ndarray:
 
 
 def swiglu(gate: np.ndarray, up: np.ndarray, n: Numerics) -> np.ndarray:
-    """Gates [T, I] and ups [T, I] → hidden values [T, I] of `hidden_bits`."""
-    return round_shift(silu(gate, n) * up, n.hidden_drop)
+    """Gates [T, I] and ups [T, I] → intermediate values [T, I] of `intermediate_bits`."""
+    return round_shift(silu(gate, n) * up, n.intermediate_drop)

@@ -15,12 +15,12 @@ from .node import Flow, Node, Order, beats_of, places
 from .norm import Norm
 from .plan import Plan
 from .replay import Replay
-from .rotary import Rotary, Segment
+from .rope import Rope, Segment
 from .skip import Branch, Residual
 from .swiglu import SwiGlu
 
 __all__ = [
     "Attention", "BlockFloat", "Branch", "Embedding", "Flow", "HeadGate", "Linear", "Mantissas", "Network", "Node",
-    "Norm", "Order", "Plan", "Projection", "Replay", "Residual", "Rotary", "Segment", "Stage", "SwiGlu", "beats_of",
+    "Norm", "Order", "Plan", "Projection", "Replay", "Residual", "Rope", "Segment", "Stage", "SwiGlu", "beats_of",
     "llama", "places",
 ]  # fmt: skip

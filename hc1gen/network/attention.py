@@ -6,7 +6,7 @@ from functools import cached_property
 
 from ..numeric.numerics import Numerics
 from .node import Flow, Node, Order, beats_of
-from .rotary import numbered
+from .rope import numbered
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Attention(Node):
         return self._by_word(self.group, self._rotary_order, self.pair_lanes)
 
     @cached_property
-    def contexts(self) -> Order:
+    def outputs(self) -> Order:
         """Elements of the context vector as they leave: word by word, in natural order within a head."""
         return self._by_word(self.group, range(self.head_dim), self.lanes)
 
@@ -81,7 +81,7 @@ class Attention(Node):
     @property
     def output(self) -> Flow:
         """Contexts; twice where one word holds all heads, since then nothing is overwritten in between."""
-        return Flow(self.contexts, self.lanes, passes=2 if self.kv_words == 1 else 1)
+        return Flow(self.outputs, self.lanes, passes=2 if self.kv_words == 1 else 1)
 
     @property
     def _rotary_order(self) -> list[int]:

@@ -14,7 +14,7 @@ from .node import Node, Order
 from .norm import Norm
 from .plan import Plan
 from .replay import Replay
-from .rotary import Rotary, Segment, numbered
+from .rope import Rope, Segment, numbered
 from .skip import Branch, Residual
 from .swiglu import SwiGlu
 
@@ -46,15 +46,15 @@ def attention(plan: Plan) -> Attention:
     )  # fmt: skip
 
 
-def rotary(plan: Plan) -> Rotary:
-    """Rotary embedding of keys and queries; values pass, rounded to the width of the cache."""
+def rope(plan: Plan) -> Rope:
+    """Rope embedding of keys and queries; values pass, rounded to the width of the cache."""
     heads, c = attention(plan), plan.n.config
     segments = (
         Segment(heads.keys, True, c.kv_bits),
         Segment(heads.values, False, c.kv_bits),
         Segment(heads.queries, True, c.query_bits),
     )
-    return Rotary("rope", segments, plan.pair_lanes, plan.n.model.head_dim, plan.position_bits, plan.n)
+    return Rope("rope", segments, plan.pair_lanes, plan.n.model.head_dim, plan.position_bits, plan.n)
 
 
 def swiglu(plan: Plan) -> SwiGlu:
@@ -79,19 +79,23 @@ def _attention(plan: Plan, index: int) -> list[Node]:
     """The attention sublayer, from the residual stream back to it."""
     n, c, module = plan.n, plan.n.config, f"{plan.prefix}layer{index}"
     heads, qkv = attention(plan), _qkv(plan, index)
-    quantize = BlockFloat("out_quantize", "context", heads.contexts, plan.lanes, n.context_bits, c.act_bits)
-    contexts = _mantissas(plan, quantize, n.attention_in_frac(index))
+    quantize = BlockFloat("out_quantize", "attention", heads.outputs, plan.lanes, n.attention_bits, c.act_bits)
+    mixed = _mantissas(plan, quantize, n.attention_in_frac(index))
     # Attention overwrites the contexts of one word with those of the next, so several words need a replay buffer.
-    replay = [Replay("contexts", "context", heads.contexts, plan.lanes, n.context_bits)] if heads.kv_words > 1 else []
+    replay = (
+        [Replay("attention_replay", "attention", heads.outputs, plan.lanes, n.attention_bits)]
+        if heads.kv_words > 1
+        else []
+    )
     return [
         Branch("attention_branch", plan.residual, plan.lanes),
         _norm(plan, "attention_norm", f"{module}_attention_gain", layer_tensor(index, "input_norm"), qkv),
         qkv,
-        rotary(plan),
+        rope(plan),
         heads,
         *replay,
         quantize,
-        _to_residual(plan, "out", f"{module}_out", layer_tensor(index, "o"), contexts),
+        _to_residual(plan, "out", f"{module}_out", layer_tensor(index, "o"), mixed),
         Residual("attention_residual", plan.residual, plan.lanes),
     ]
 
@@ -120,17 +124,19 @@ def _mlp(plan: Plan, index: int) -> list[Node]:
         Projection(layer_tensor(index, "up"), gate.size, c.up_bits, n.formats.layers[index].up_frac),
     )
     source = _normed(plan, layer_tensor(index, "post_norm"))
-    # The quantiser behind needs the hidden vector twice, and SwiGLU keeps nothing: so gates and ups come twice.
+    # The quantiser behind needs the intermediate vector twice, and SwiGLU keeps nothing: so gates and ups come twice.
     gate_up = _grouped("gate_up", f"{module}_gate_up", projections, source, gate.rows, plan.pair_lanes, replays=2)
-    quantize = BlockFloat("down_quantize", "hidden", gate.hidden, gate.pairs, n.hidden_bits, c.act_bits)
-    hidden = _mantissas(plan, quantize, n.mlp_in_frac(index))
+    quantize = BlockFloat(
+        "down_quantize", "intermediate", gate.intermediate, gate.pairs, n.intermediate_bits, c.act_bits
+    )
+    intermediate = _mantissas(plan, quantize, n.mlp_in_frac(index))
     return [
         Branch("mlp_branch", plan.residual, plan.lanes),
         _norm(plan, "mlp_norm", f"{module}_mlp_gain", layer_tensor(index, "post_norm"), gate_up),
         gate_up,
         gate,
         quantize,
-        _to_residual(plan, "down", f"{module}_down", layer_tensor(index, "down"), hidden),
+        _to_residual(plan, "down", f"{module}_down", layer_tensor(index, "down"), intermediate),
         Residual("mlp_residual", plan.residual, plan.lanes),
     ]
 
@@ -142,7 +148,7 @@ def _head(plan: Plan) -> Stage:
     head = _grouped("head", f"{prefix}head", (projection,), _normed(plan, FINAL_NORM), plan.vocabulary, plan.lanes)
     nodes = (
         HeadGate("head_gate", plan.residual, plan.lanes),
-        Replay("head_twice", "head", plan.residual, plan.lanes, n.residual_bits),
+        Replay("head_replay", "head", plan.residual, plan.lanes, n.residual_bits),
         _norm(plan, "final_norm", f"{prefix}final_gain", FINAL_NORM, head),
         head,
     )

@@ -9,7 +9,7 @@ from .node import Flow, Node, Order, beats_of
 
 @dataclass(frozen=True)
 class SwiGlu(Node):
-    """size: elements of the hidden vector; pairs: of gate and up in a beat; n: widths and tables."""
+    """size: elements of the intermediate vector; pairs: of gate and up in a beat; n: widths and tables."""
 
     size: int
     pairs: int
@@ -22,16 +22,16 @@ class SwiGlu(Node):
         return beats_of((row for pair in pairs for row in pair), 2 * self.pairs)
 
     @cached_property
-    def hidden(self) -> Order:
-        """Elements of the hidden vector."""
+    def intermediate(self) -> Order:
+        """Elements of the intermediate vector."""
         return beats_of(range(self.size), self.pairs)
 
     @property
     def input(self) -> Flow:
-        """Gates and ups, as often as the hidden vector is needed behind."""
+        """Gates and ups, as often as the intermediate vector is needed behind."""
         return Flow(self.rows, 2 * self.pairs, passes=2)
 
     @property
     def output(self) -> Flow:
-        """The hidden vector, twice."""
-        return Flow(self.hidden, self.pairs, passes=2)
+        """The intermediate vector, twice."""
+        return Flow(self.intermediate, self.pairs, passes=2)

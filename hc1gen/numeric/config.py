@@ -37,13 +37,13 @@ class NumericConfig:
     exp_index: int = field(default=3, metadata={"range": (2, 10), "doc": "2**-x table, log2 of its entries"})
     recip_bits: int = field(default=8, metadata={"range": (6, 16), "doc": "1/Z mantissa, unsigned"})
     recip_index: int = field(default=3, metadata={"range": (2, 10), "doc": "1/Z table, log2 of its entries"})
-    context_frac: int = field(default=3, metadata={"range": (0, 10), "doc": "fraction of an attention output, in V"})
+    attention_frac: int = field(default=3, metadata={"range": (0, 10), "doc": "fraction of an attention output, in V"})
     gate_frac: int = field(default=8, metadata={"range": (4, 14), "doc": "fraction of a gate"})
     gate_bits: int = field(default=13, metadata={"range": (8, 20), "doc": "a gate"})
     up_bits: int = field(default=10, metadata={"range": (6, 18), "doc": "an up projection"})
     silu_range: int = field(default=3, metadata={"range": (2, 5), "doc": "log2 of where SiLU's table ends"})
     silu_index: int = field(default=5, metadata={"range": (3, 10), "doc": "SiLU table, log2 of its entries"})
-    hidden_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "an MLP hidden value"})
+    intermediate_bits: int = field(default=16, metadata={"range": (10, 24), "doc": "an intermediate value of the MLP"})
     logit_bits: int = field(default=12, metadata={"range": (8, 24), "doc": "a logit"})
     sample_bits: int = field(default=16, metadata={"range": (2, 20), "doc": "exponential of a logit, unsigned"})
     sample_frac: int = field(
@@ -126,5 +126,5 @@ class Formats:
 def widened(config: NumericConfig) -> NumericConfig:
     """`config` with every calibrated width made so large that nothing saturates."""
     return replace(
-        config, qkv_bits=30, query_bits=30, kv_bits=30, up_bits=30, gate_bits=30, logit_bits=36, hidden_bits=50
+        config, qkv_bits=30, query_bits=30, kv_bits=30, up_bits=30, gate_bits=30, logit_bits=36, intermediate_bits=50
     )

@@ -109,9 +109,9 @@ class Numerics:
 
     # Block floating point -----------------------------------------------------------------------------------------
     @property
-    def context_bits(self) -> int:
+    def attention_bits(self) -> int:
         """Width of an attention output: |V| rounded up to a power of two, and the fraction."""
-        return self.config.kv_bits + self.config.context_frac + 1
+        return self.config.kv_bits + self.config.attention_frac + 1
 
     # Attention ----------------------------------------------------------------------------------------------------
     @property
@@ -137,20 +137,20 @@ class Numerics:
         return self.exp_sum_bits + self.config.kv_bits
 
     @property
-    def context_guard(self) -> int:
+    def attention_guard(self) -> int:
         """Fraction kept when a sum of values is aligned to Z, before it is multiplied by 1/Z."""
-        return self.config.context_frac + 2
+        return self.config.attention_frac + 2
 
     # MLP ----------------------------------------------------------------------------------------------------------
     @property
-    def hidden_bits(self) -> int:
+    def intermediate_bits(self) -> int:
         """Width of silu(gate) * up after the drop."""
-        return self.config.gate_bits + self.config.up_bits - self.hidden_drop
+        return self.config.gate_bits + self.config.up_bits - self.intermediate_drop
 
     @property
-    def hidden_drop(self) -> int:
-        """Bits dropped from silu(gate) * up so that the product never saturates `hidden_bits`."""
-        return max(0, self.config.gate_bits + self.config.up_bits - self.config.hidden_bits)
+    def intermediate_drop(self) -> int:
+        """Bits dropped from silu(gate) * up so that the product never saturates `intermediate_bits`."""
+        return max(0, self.config.gate_bits + self.config.up_bits - self.config.intermediate_bits)
 
     # Sampler: e, its sum Z, and W, the sum of max(e_p * Z_q - e_q * Z_p, 0) -----------------------------------------
     @property
@@ -164,12 +164,12 @@ class Numerics:
         return bits_for(self.model.vocab * self._largest_exponential)
 
     @property
-    def leftover_bits(self) -> int:
+    def residual_weight_bits(self) -> int:
         """Unsigned width of max(e_p * Z_q - e_q * Z_p, 0): largest where p is on one token and q on all others."""
         return bits_for((self.model.vocab - 1) * self._largest_exponential**2)
 
     @property
-    def leftover_sum_bits(self) -> int:
+    def residual_total_bits(self) -> int:
         """Unsigned width of W: largest where p is on one half of the vocabulary and q on the other.
 
         With S the tokens of weight above 0 and the rest R, W = e_p(S) * e_q(R) - e_q(S) * e_p(R), which is at most
@@ -187,7 +187,7 @@ class Numerics:
         return gain_frac - self.norm_drop + self.square_exponent
 
     def attention_in_frac(self, layer: int) -> int:
-        return self.formats.layers[layer].value_frac + self.config.context_frac
+        return self.formats.layers[layer].value_frac + self.config.attention_frac
 
     def mlp_in_frac(self, layer: int) -> int:
-        return self.config.gate_frac + self.formats.layers[layer].up_frac - self.hidden_drop
+        return self.config.gate_frac + self.formats.layers[layer].up_frac - self.intermediate_drop

@@ -33,7 +33,7 @@ class Attention(wiring.Component):
 
     position: stands from the token's first beat of x until its last beat of y has left. x: K, V and Q after RoPE in
     `node.keys`, `node.values`, `node.queries` order, each element in the low bits of its lane. y: contexts in
-    `node.contexts` order, padding lanes 0; where `node.kv_words` is 1, all of them twice. The token's K and V are
+    `node.outputs` order, padding lanes 0; where `node.kv_words` is 1, all of them twice. The token's K and V are
     written at `position`; positions above it are not read, so going back to an earlier position needs nothing but its
     number. A reset leaves the memories as they are.
     """
@@ -51,7 +51,7 @@ class Attention(wiring.Component):
             {
                 "position": In(node.position_bits),
                 "x": In(stream.Signature(lanes(node.pair_lanes, max(c.query_bits, c.kv_bits)))),
-                "y": Out(stream.Signature(lanes(node.lanes, node.n.context_bits))),
+                "y": Out(stream.Signature(lanes(node.lanes, node.n.attention_bits))),
             }
         )
 

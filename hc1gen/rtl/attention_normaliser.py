@@ -20,7 +20,7 @@ def word_beats(node: network.Attention) -> int:
 
 
 class Normaliser(wiring.Component):
-    """One word of the KV cache at a time: the contexts of its heads, in `node.contexts` order.
+    """One word of the KV cache at a time: the contexts of its heads, in `node.outputs` order.
 
     active: sums and totals stand; high until `done`. last_word: some of its heads may be padding, whose lanes are 0.
     y: where the cache has a word per position, everything twice; else once.
@@ -55,7 +55,7 @@ class Normaliser(wiring.Component):
                 "sums": In(lanes(self.elements, node.n.value_sum_bits)),
                 "done": Out(1),
                 "empty": Out(1),
-                "y": Out(stream.Signature(lanes(node.lanes, node.n.context_bits))),
+                "y": Out(stream.Signature(lanes(node.lanes, node.n.attention_bits))),
             }
         )
 
@@ -81,12 +81,12 @@ class Normaliser(wiring.Component):
         pipeline = Pipeline(m, source, self.y, depth=self.beat_latency)
         needed = Array(heads_needed(self.node, b) for b in range(self.beats))
         last = self._beat == self.beats - 1
-        _, last_time = counter(m, 2 if self.node.kv_words == 1 else 1, self._take & last, "time_index")
+        _, last_pass = counter(m, 2 if self.node.kv_words == 1 else 1, self._take & last, "pass_index")
         m.d.comb += [
             source.valid.eq(self.active & (known >= needed[self._beat])),
             self._take.eq(source.valid & source.ready),
             self._multiply.eq(pipeline.valid[0] & pipeline.go),
-            self.done.eq(self._take & last & last_time),
+            self.done.eq(self._take & last & last_pass),
             self.empty.eq(~pipeline.valid[0] & (~self.y.valid | self.y.ready)),
         ]
         with m.If(self._take):
@@ -149,17 +149,17 @@ class Normaliser(wiring.Component):
         n, c = self.n, self.n.config
         choices = [self.sums[e] for e in elements] + [Const(0)] * (self.beats - len(elements))
         chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
-        aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
-        y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
+        aligned = Signal(signed(c.kv_bits + n.attention_guard + 1), name=f"aligned{lane}", reset_less=True)
+        y = Signal(signed(n.attention_bits), name=f"y{lane}", reset_less=True)
         m.d.comb += [
             chosen.eq(Mux(self._padding(elements), 0, _choose(choices, self._beat))),
             self.y.payload[lane].eq(y),
         ]
         with m.If(self._take):
             # round_shift by the place of the leading one, its lowest possible place being a matter of wires
-            m.d.sync += aligned.eq(((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
+            m.d.sync += aligned.eq(((chosen << n.attention_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
         with m.If(self._multiply):
-            m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac))
+            m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.attention_guard - c.attention_frac))
 
     def _padding(self, elements: range) -> Value:
         """High where the lane's element of this beat belongs to a padding head."""

@@ -92,7 +92,7 @@ class Cut(wiring.Component):
 class Planes(wiring.Component):
     """Mantissas in beats → bit-planes, least significant first.
 
-    All of them so often as `rounds` says for `user`, which stands. `busy` from the first plane until the last one has
+    All of them so often as `passes` says for `user`, which stands. `busy` from the first plane until the last one has
     left.
     """
 
@@ -103,11 +103,11 @@ class Planes(wiring.Component):
     recovery = 1
     """Clocks from a vector's last plane until a beat of the next vector is taken."""
 
-    def __init__(self, count: int, beats: int, bits: int, rounds: Sequence[int] = (1,)):
-        self.count, self.beats, self.bits, self.rounds = count, beats, bits, rounds
+    def __init__(self, count: int, beats: int, bits: int, passes: Sequence[int] = (1,)):
+        self.count, self.beats, self.bits, self.passes = count, beats, bits, passes
         super().__init__(
             {
-                **({"user": In(range(len(rounds)))} if len(rounds) > 1 else {}),
+                **({"user": In(range(len(passes)))} if len(passes) > 1 else {}),
                 "x": In(stream.Signature(lanes(count, bits))),
                 "y": Out(stream.Signature(count * beats)),
                 "busy": Out(1),
@@ -120,9 +120,9 @@ class Planes(wiring.Component):
         taken, given = Signal(), Signal()
         _, full = counter(m, self.beats, taken, "beat_index")
         turn = Signal(self.bits, init=1)  # one bit walks: the plane that is on the output
-        user = self.user if len(self.rounds) > 1 else Const(0, 1)
-        done = Signal(range(max(2, *self.rounds)))  # rounds
-        last_round = done == Array(rounds - 1 for rounds in self.rounds)[user]
+        user = self.user if len(self.passes) > 1 else Const(0, 1)
+        done = Signal(range(max(2, *self.passes)))  # passes
+        last_pass = done == Array(passes - 1 for passes in self.passes)[user]
         m.d.comb += [
             self.busy.eq(self.y.valid),
             self.x.ready.eq(~self.y.valid),
@@ -135,9 +135,9 @@ class Planes(wiring.Component):
             for b, plane in enumerate(planes):
                 m.d.sync += plane.eq(Cat(plane[self.count :], *(x[b] for x in self.x.payload)))
         with m.If(given):
-            m.d.sync += [self.y.valid.eq(~(turn[-1] & last_round)), turn.eq(turn.rotate_left(1))]
+            m.d.sync += [self.y.valid.eq(~(turn[-1] & last_pass)), turn.eq(turn.rotate_left(1))]
             with m.If(turn[-1]):
-                m.d.sync += done.eq(Mux(last_round, 0, done + 1))
+                m.d.sync += done.eq(Mux(last_pass, 0, done + 1))
         return m
 
 

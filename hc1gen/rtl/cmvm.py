@@ -36,23 +36,29 @@ def _common(factor_bits: int) -> dict[str, ShapeLike]:
 
 class Cmvm(wiring.Component):
     """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats, so
-    often as `times` says. A tile in several parts takes the planes for each part, which is then read out.
+    often as `rereads` says. A tile in several row groups takes the planes for each group, which is then read out.
     """
 
     latency = 2
-    """Clocks from the last plane of a part to the part's first beat."""
+    """Clocks from the last plane of a group to the group's first beat."""
     pace = 1
     """Clocks from one plane to the next, and from one beat to the next."""
     recovery = 0
-    """Clocks from the last beat of a part until the first plane of the next one, or of the next vector, is taken."""
+    """Clocks from the last beat of a group until the first plane of the next one, or of the next vector, is taken."""
 
     def __init__(
         self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int,
-        factor_bits: int = 0, times: int = 1, parts: int = 1,
+        factor_bits: int = 0, rereads: int = 1, row_groups: int = 1,
     ):  # fmt: skip
-        self.beats, self.act_bits, self.factor_bits, self.times, self.parts = beats, act_bits, factor_bits, times, parts
-        self.part_beats = -(-beats // parts)
-        self.last_beats = beats - (parts - 1) * self.part_beats
+        self.beats, self.act_bits, self.factor_bits, self.rereads, self.row_groups = (
+            beats,
+            act_bits,
+            factor_bits,
+            rereads,
+            row_groups,
+        )
+        self.group_beats = -(-beats // row_groups)
+        self.last_beats = beats - (row_groups - 1) * self.group_beats
         output = accumulator_layout(count, acc_bits, scale_bits, factor_bits)
         super().__init__(
             {
@@ -63,8 +69,8 @@ class Cmvm(wiring.Component):
                 "last": Out(1),
                 "plane": Out(columns),
                 "read": Out(1),
-                **({"part": Out(range(parts))} if parts > 1 else {}),
-                "beat": Out(range(max(self.part_beats, 2))),
+                **({"group": Out(range(row_groups))} if row_groups > 1 else {}),
+                "beat": Out(range(max(self.group_beats, 2))),
                 "acc": In(count * acc_bits),
                 "mantissa": In(count * scale_bits),
                 "shift": In(count * SHIFT_BITS),
@@ -73,21 +79,22 @@ class Cmvm(wiring.Component):
 
     @property
     def plane_span(self) -> int:
-        """Clocks from the first plane of a vector to the last one for the last part; other parts are read between."""
+        """Clocks from the first plane of a vector to its last one for the last row group; the others are read out
+        in between."""
         planes = (self.act_bits - 1) * self.pace
-        part = planes + self.latency + (self.part_beats - 1) * self.pace + self.recovery
-        return (self.parts - 1) * part + planes
+        group = planes + self.latency + (self.group_beats - 1) * self.pace + self.recovery
+        return (self.row_groups - 1) * group + planes
 
     @property
     def duration(self) -> int:
-        """Clocks from the last plane for the last part to that part's last beat, read for the first time."""
+        """Clocks from the last plane for the last row group to that group's last beat, read for the first time."""
         return self.latency + (self.last_beats - 1) * self.pace
 
     @property
     def again(self) -> int:
-        """Clocks from the last beat of a vector to the same beat, where all rows are read twice: with one part from
-        the accumulators, with several from the planes, which come again."""
-        if self.parts == 1:
+        """Clocks from the last beat of a vector to the same beat, where all rows are read twice: with one row group
+        from the accumulators, with several from the planes, which pass again."""
+        if self.row_groups == 1:
             return self.beats * self.pace
         return self.recovery + self.plane_span + self.duration
 
@@ -96,12 +103,12 @@ class Cmvm(wiring.Component):
         draining, free = Signal(), Signal()
         plane, last_plane = counter(m, self.act_bits, self.step, "plane_index")
         beat, ended = Signal.like(self.beat, name="beat_index"), Signal()
-        _, last_time = counter(m, self.times, ended, "time_index")
-        part, last_part = counter(m, self.parts, ended & last_time, "part_index")
+        _, last_reread = counter(m, self.rereads, ended, "reread_index")
+        group, last_group = counter(m, self.row_groups, ended & last_reread, "group_index")
         with m.If(self.read):
             m.d.sync += beat.eq(Mux(ended, 0, beat + 1))
-        if self.parts > 1:
-            m.d.comb += self.part.eq(part)
+        if self.row_groups > 1:
+            m.d.comb += self.group.eq(group)
         out = self.y.payload
         m.d.comb += [
             free.eq(~self.y.valid | self.y.ready),
@@ -111,7 +118,7 @@ class Cmvm(wiring.Component):
             self.last.eq(last_plane),
             self.plane.eq(self.x.payload.plane),
             self.read.eq(draining & free),
-            ended.eq(self.read & (beat == Mux(last_part, self.last_beats, self.part_beats) - 1)),
+            ended.eq(self.read & (beat == Mux(last_group, self.last_beats, self.group_beats) - 1)),
             self.beat.eq(beat),
             out.acc.as_value().eq(self.acc),
             out.mantissa.as_value().eq(self.mantissa),
@@ -124,5 +131,5 @@ class Cmvm(wiring.Component):
             if self.factor_bits:
                 m.d.sync += out.factor.eq(self.x.payload.factor)
         with m.If(self.read):
-            m.d.sync += [self.y.valid.eq(1), draining.eq(~(ended & last_time))]
+            m.d.sync += [self.y.valid.eq(1), draining.eq(~(ended & last_reread))]
         return m

@@ -10,7 +10,7 @@ from .tiles import needed_bits
 from .timing import Step, Walk, clocks
 from .wiring import Kind, Wiring, wire
 
-TILE_PORTS = ("step", "first", "last", "part", "read", "beat", "acc", "mantissa", "shift")
+TILE_PORTS = ("step", "first", "last", "group", "read", "beat", "acc", "mantissa", "shift")
 """Ports of a CMVM's controller that its tile has under the same names."""
 
 
@@ -49,7 +49,7 @@ def _(node: Linear, stage: Wiring) -> None:
         f"{node.name}_cmvm", f"cmvm_{node.name}", (kind, source.factor_bits, node.rereads),
         lambda: Cmvm(
             kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, source.factor_bits,
-            node.rereads, kind.parts,
+            node.rereads, kind.row_groups,
         ),
     )  # fmt: skip
     stage.take(cmvm)

@@ -18,7 +18,7 @@ from .wiring import Wiring, wire
 class RmsNorm(wiring.Component):
     """`golden.norm.rms_norm` of a vector of `beats` beats that comes twice, as bit-planes.
 
-    Its users have gains `gain0`, ... and planes `y0`, ..., all of which leave so often as `rounds` says for each; user:
+    Its users have gains `gain0`, ... and planes `y0`, ..., all of which leave so often as `passes` says for each; user:
     the one it works for, which stands from a vector's first beat until its last plane. Padding lanes of `x` are 0: they
     enter the sum of squares. `beat` asks for gains, which answer in the same clock. The exponent and the factor hold
     from `factor_latency` clocks after the first plane on: with the last plane at the latest.
@@ -33,9 +33,9 @@ class RmsNorm(wiring.Component):
     recovery = Planes.recovery
     """Clocks from a vector's last plane until a beat of the next vector is taken."""
 
-    def __init__(self, n: Numerics, count: int, beats: int, rounds: Sequence[int] = (1,)):
-        self.n, self.count, self.beats, self.rounds = n, count, beats, rounds
-        self.users = users = len(rounds)
+    def __init__(self, n: Numerics, count: int, beats: int, passes: Sequence[int] = (1,)):
+        self.n, self.count, self.beats, self.passes = n, count, beats, passes
+        self.users = users = len(passes)
         self.cut = Cut(n.residual_bits, count, beats, n.config.norm_bits, n.norm_lift, weighted=True)
         planes = plane_layout(count * beats, n.config.rsqrt_bits)
         super().__init__(
@@ -58,7 +58,7 @@ class RmsNorm(wiring.Component):
         m = Module()
         c = self.n.config
         m.submodules.cut = cut = self.cut
-        m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits, self.rounds)
+        m.submodules.planes = planes = Planes(self.count, self.beats, c.act_bits, self.passes)
         wiring.connect(m, wiring.flipped(self.x), cut.x)
         user = self.user if self.users > 1 else Const(0, 1)
         if self.users > 1:

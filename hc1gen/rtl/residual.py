@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from .. import network
 from ..network import Plan
 from .payloads import tag, tagged
+from .replay import ReplayBuffer
 from .timing import Step, Walk, clocks
-from .twice import Twice
 from .types import counter, lanes, saturate
 from .wiring import Wiring, wire
 
@@ -19,7 +19,7 @@ ENTRANCE = "residual in"
 class Residual(wiring.Component):
     """Adds what each sublayer makes of a token to the token: `x + back`, saturated. Holds one token at a time.
 
-    x: tagged beats. inner: what a sublayer gets, a vector twice: for attention the beats of x in the clocks in which
+    x: tagged beats. inner: what a sublayer gets, a vector replay: for attention the beats of x in the clocks in which
     they are taken, then all of them again; for the MLP the sums, in the clocks in which `back` is taken, then all of
     them again. back: a sublayer's result, `plan.n.residual_bits` per lane. y: the MLP's sums, with x's tag, in the
     clocks in which `back` is taken.
@@ -57,37 +57,37 @@ class Residual(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
-        m.submodules.twice = twice = Twice(self.plan.lanes, bits, beats)
-        wiring.connect(m, twice.y, wiring.flipped(self.inner))
+        m.submodules.replay = replay = ReplayBuffer(self.plan.lanes, bits, beats)
+        wiring.connect(m, replay.y, wiring.flipped(self.inner))
         for i in range(self.plan.lanes):
-            total = saturate(twice.head[i] + self.back.payload[i], bits)
+            total = saturate(replay.head[i] + self.back.payload[i], bits)
             m.d.comb += [
                 self.y.p.lanes[i].eq(total),
-                twice.x.payload[i].eq(Mux(self.mlp, total, self.x.p.lanes[i])),
+                replay.x.payload[i].eq(Mux(self.mlp, total, self.x.p.lanes[i])),
             ]
         m.d.comb += self.y.p.tag.eq(self.tag)
         with m.If(self.x.valid & self.x.ready):
             m.d.sync += self.tag.eq(self.x.p.tag)
-        self._control(m, twice, beats)
+        self._control(m, replay, beats)
         return m
 
-    def _control(self, m: Module, twice: Twice, beats: int) -> None:
-        """Say a token twice, its sums with attention twice, and give its sums with the MLP."""
+    def _control(self, m: Module, replay: ReplayBuffer, beats: int) -> None:
+        """Say a token replay, its sums with attention replay, and give its sums with the MLP."""
         given = Signal()
         _, last = counter(m, beats, given, "beat")
-        m.d.comb += [given.eq(self.y.valid & self.y.ready), twice.turn.eq(given)]
+        m.d.comb += [given.eq(self.y.valid & self.y.ready), replay.turn.eq(given)]
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += [twice.x.valid.eq(self.x.valid), self.x.ready.eq(twice.x.ready)]
-                with m.If(twice.done):
+                m.d.comb += [replay.x.valid.eq(self.x.valid), self.x.ready.eq(replay.x.ready)]
+                with m.If(replay.done):
                     m.next = "ATTENTION"
             with m.State("ATTENTION"):
                 with m.If(self.back.valid):
                     m.d.sync += self.mlp.eq(1)
                     m.next = "ADD"
             with m.State("ADD"):
-                m.d.comb += [twice.x.valid.eq(self.back.valid), self.back.ready.eq(twice.x.ready)]
-                with m.If(twice.done):
+                m.d.comb += [replay.x.valid.eq(self.back.valid), self.back.ready.eq(replay.x.ready)]
+                with m.If(replay.done):
                     m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += [self.y.valid.eq(self.back.valid), self.back.ready.eq(self.y.ready)]

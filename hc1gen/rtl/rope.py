@@ -24,7 +24,7 @@ class Rope(wiring.Component):
     pace = 1
     """Clocks from one beat to the next."""
 
-    def __init__(self, node: network.Rotary):
+    def __init__(self, node: network.Rope):
         self.node = node
         self.angles = Angles(node)
         super().__init__(
@@ -96,7 +96,7 @@ class Rope(wiring.Component):
 class Angles(wiring.Component):
     """Cosines and sines of a position (golden.rope.angles), kept until the position changes; `known` when they hold."""
 
-    def __init__(self, node: network.Rotary):
+    def __init__(self, node: network.Rope):
         self.n = node.n
         super().__init__({"position": In(node.position_bits), "known": Out(1)})
         shape = signed(node.n.config.angle_bits + 1)
@@ -149,7 +149,7 @@ class Angles(wiring.Component):
 
 
 @wire.register
-def _(node: network.Rotary, stage: Wiring) -> None:
+def _(node: network.Rope, stage: Wiring) -> None:
     """One block, which follows the position of the token in the stage."""
     rope = stage.place(node.name, "rope", node, lambda: Rope(node))
     rope.nets["position"] = stage.position
@@ -157,7 +157,7 @@ def _(node: network.Rotary, stage: Wiring) -> None:
 
 
 @clocks.register
-def _(node: network.Rotary, walk: Walk) -> list[Step]:
+def _(node: network.Rope, walk: Walk) -> list[Step]:
     """The last results wait for the angles of a new position, if these are late, and pass.
 
     Keys wait for the angles, and behind them, unless the requantiser has room for a whole row group, the planes of the
@@ -169,5 +169,5 @@ def _(node: network.Rotary, walk: Walk) -> list[Step]:
     planes = cmvm.act_bits * cmvm.pace
     arrived = walk.linear_began + planes - cmvm.pace + cmvm.latency + requant.latency
     late = max(0, residual.tag_latency + rope.angle_latency - arrived)
-    wait = late if cmvm.part_beats > requant.latency else max(0, late - (cmvm.parts - 1) * planes)
+    wait = late if cmvm.group_beats > requant.latency else max(0, late - (cmvm.row_groups - 1) * planes)
     return [Step(node.name, wait + rope.latency, f"{node.name}_y")]

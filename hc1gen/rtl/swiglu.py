@@ -25,7 +25,7 @@ class SwiGlu(wiring.Component):
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(2 * pairs, max(c.gate_bits, c.up_bits)))),
-                "y": Out(stream.Signature(lanes(pairs, n.hidden_bits))),
+                "y": Out(stream.Signature(lanes(pairs, n.intermediate_bits))),
             }
         )
 
@@ -40,7 +40,7 @@ class SwiGlu(wiring.Component):
             product = Signal(signed(c.gate_bits + c.up_bits), name=f"product{i}", reset_less=True)
             with m.If(pipe.go):
                 m.d.sync += [silu.eq(self._silu(m, gate, i)), up.eq(self.x.payload[2 * i + 1]), product.eq(silu * up)]
-            m.d.comb += self.y.payload[i].eq(round_shift(product, self.n.hidden_drop))
+            m.d.comb += self.y.payload[i].eq(round_shift(product, self.n.intermediate_drop))
         return m
 
     def _silu(self, m: Module, gate: Signal, lane: int) -> Signal:
@@ -61,5 +61,5 @@ def _(node: network.SwiGlu, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.SwiGlu, walk: Walk) -> list[Step]:
-    """From the last beat of gates and ups in their first pass to the last beat of the hidden vector."""
+    """From the last beat of gates and ups in their first pass to the last beat of the intermediate vector."""
     return [Step(node.name, SwiGlu.latency, f"{node.name}_y", 0.5)]

@@ -9,14 +9,14 @@ from amaranth.lib.wiring import In, Out
 
 from ..network import Linear, Network, Plan, Stage
 from ..quant.quantized import QuantizedModel
-from . import attention, blockfloat, embedding, gain, linear, lm_head, norm, residual, rope, swiglu, twice
+from . import attention, blockfloat, embedding, gain, head_gate, linear, norm, replay, residual, rope, swiglu
 from .netlist import Netlist, Placed
 from .payloads import EPOCH_BITS, described, tag, tagged, tagged_token
 from .tiles import File, Tile
 from .types import lanes
 from .wiring import Blocks, Kind, Wiring, tables, wire
 
-BLOCK_FILES = (attention, blockfloat, embedding, gain, linear, lm_head, norm, residual, rope, swiglu, twice)
+BLOCK_FILES = (attention, blockfloat, embedding, gain, linear, head_gate, norm, residual, rope, swiglu, replay)
 """Imported so that each registers how its node is wired, or its tables are written."""
 Port = tuple[Placed, str]
 """An output: instance and port."""

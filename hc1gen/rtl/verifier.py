@@ -10,8 +10,8 @@ from ..outcome import Outcome
 from .accept import Accept
 from .draw import Draw
 from .exponentials import Exponentials
-from .leftover import Leftover
 from .payloads import chosen_token, drawn_token
+from .residual_distribution import ResidualDistribution
 from .threefry import RANDOM
 from .types import lanes
 
@@ -41,8 +41,8 @@ class Verifier(wiring.Component):
         self.exponentials = Exponentials(plan)
         bits, sum_bits = plan.n.config.sample_bits, plan.n.sample_sum_bits
         self.accept = Accept(bits, sum_bits, sum_bits)
-        self.leftover = Leftover(plan.lanes, bits, sum_bits, sum_bits)
-        self.draw = Draw(plan, plan.n.leftover_bits, plan.n.leftover_sum_bits)
+        self.residual = ResidualDistribution(plan.lanes, bits, sum_bits, sum_bits)
+        self.draw = Draw(plan, plan.n.residual_weight_bits, plan.n.residual_total_bits)
         super().__init__(
             {
                 "x": In(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
@@ -76,8 +76,8 @@ class Verifier(wiring.Component):
     def rejected_latency(self, beat: int) -> int:
         """Clocks from the last beat of x to a token that is in this beat, drawn in place of a rejected proposal."""
         tested = self.sum_latency + self.accept.latency
-        summed = tested + self._pass_latency + self.leftover.latency + self.draw.sum_latency
-        return summed + self.exponentials.beat_latency(beat) + self.leftover.latency + self.draw.find_latency
+        summed = tested + self._pass_latency + self.residual.latency + self.draw.sum_latency
+        return summed + self.exponentials.beat_latency(beat) + self.residual.latency + self.draw.find_latency
 
     @property
     def _pass_latency(self) -> int:
@@ -173,25 +173,25 @@ class Verifier(wiring.Component):
     def _weights(self, m: Module, replacing: Value, z_p: Value) -> None:
         """Beats for the draw: exponentials, or what is left of them.
 
-        Beats that are still in `Leftover` when y is taken come to nothing: `replacing` is 0 then.
+        Beats that are still in `ResidualDistribution` when y is taken come to nothing: `replacing` is 0 then.
         """
-        m.submodules.leftover = leftover = self.leftover
-        exponentials, draw, bits = self.exponentials, self.draw, self.plan.n.leftover_bits
+        m.submodules.residual = residual = self.residual
+        exponentials, draw, bits = self.exponentials, self.draw, self.plan.n.residual_weight_bits
         m.d.comb += [
             self.read_en.eq(exponentials.ahead_valid & replacing),
             self.read_beat.eq(exponentials.ahead_beat),
-            leftover.e_valid.eq(exponentials.e_valid & replacing),
-            leftover.e_p.eq(exponentials.e),
-            leftover.e_q.eq(self.read_data),
-            leftover.z_p.eq(z_p),
-            leftover.z_q.eq(self.head.total),
-            draw.w_valid.eq(Mux(replacing, leftover.w_valid, exponentials.e_valid)),
+            residual.e_valid.eq(exponentials.e_valid & replacing),
+            residual.e_p.eq(exponentials.e),
+            residual.e_q.eq(self.read_data),
+            residual.z_p.eq(z_p),
+            residual.z_q.eq(self.head.total),
+            draw.w_valid.eq(Mux(replacing, residual.w_valid, exponentials.e_valid)),
         ]
         beat = exponentials.e_beat
-        for stage in range(leftover.latency):
+        for stage in range(residual.latency):
             later = Signal.like(beat, name=f"beat{stage}", reset_less=True)
             m.d.sync += later.eq(beat)
             beat = later
         m.d.comb += draw.w_beat.eq(Mux(replacing, beat, exponentials.e_beat))
         for lane in range(self.plan.lanes):
-            m.d.comb += draw.w[lane].eq(Mux(replacing, leftover.w[lane][:bits], exponentials.e[lane]))
+            m.d.comb += draw.w[lane].eq(Mux(replacing, residual.w[lane][:bits], exponentials.e[lane]))

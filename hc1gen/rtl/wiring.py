@@ -19,14 +19,15 @@ from .tiles import File
 class Kind:
     """What the tiles of one kind have in common over all stages.
 
-    columns, beats, lanes, parts: of the linear node; acc_bits: of an accumulator, the most that any of the tiles needs.
+    columns, beats, lanes, row_groups: of the linear node; acc_bits: of an accumulator, the most
+    that any of the tiles needs.
     """
 
     columns: int
     beats: int
     lanes: int
     acc_bits: int
-    parts: int
+    row_groups: int
 
 
 @dataclass

@@ -144,7 +144,7 @@ class ChipModel(nn.Module):
             value=self._tensor(2.0**f.value_frac),
             context=self._tensor(2.0 ** n.attention_in_frac(index)),
             up=self._tensor(2.0**f.up_frac),
-            hidden=self._tensor(2.0 ** n.mlp_in_frac(index)),
+            intermediate=self._tensor(2.0 ** n.mlp_in_frac(index)),
         )
 
     def _tensor(self, values: np.ndarray | float) -> Tensor:

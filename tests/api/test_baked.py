@@ -49,7 +49,7 @@ def test_refuses_prompts_and_manners(chip):
         chip.golden("a", tokens=0, temperature=16, seed=-1)
     assert [problem.split(":")[0] for problem in error.value.problems] == ["tokens", "temperature", "seed"]
     for temperature in (0.01, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="expected 0.05 to 15.99, or 0"):
+        with pytest.raises(InputError, match=r"expected 0\.05 to 15\.99, or 0"):
             chip.golden("a", temperature=temperature)
 
 

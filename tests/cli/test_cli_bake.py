@@ -15,6 +15,7 @@ from command import QUICK, SMALL, VECTORS, WITH_BOS, files, hc1gen, refused
 
 from hc1gen.backend import bake as backend
 from hc1gen.backend.folder import target
+from hc1gen.rtl import embedding, gain
 
 FIELDS = {
     "out", "checkpoint", "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits",
@@ -158,7 +159,7 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("module, place", [(backend, "gain_module"), (backend, "to_verilog"), (target, "_replace")])
+@pytest.mark.parametrize("module, place", [(gain, "gain_module"), (backend, "to_verilog"), (target, "_replace")])
 def test_interrupted_bake_leaves_nothing(tmp_path, monkeypatch, module, place):
     monkeypatch.setattr(module, place, interrupt)
     done = hc1gen("bake", SMALL, "-o", tmp_path / "deep" / "out", *QUICK, "--json")
@@ -187,7 +188,7 @@ def test_interrupted_rebake_leaves_the_old_chip(tmp_path, monkeypatch):
         assert hc1gen("bake", SMALL, "-o", out, *QUICK).code == 130
     assert list(tmp_path.iterdir()) == [out] and files(out) == before
     with monkeypatch.context() as patched:
-        patched.setattr(backend, "embedding_rom", interrupt)
+        patched.setattr(embedding, "embedding_rom", interrupt)
         assert hc1gen("bake", SMALL, "-o", out, *QUICK).code == 130
     assert list(tmp_path.iterdir()) == [out] and files(out) == before
 
@@ -197,7 +198,7 @@ def test_signal_leaves_nothing(tmp_path, sent, code):
     command = [
         sys.executable,
         "-c",
-        "import signal, time; from hc1gen.backend import bake; bake.embedding_rom = lambda *_: time.sleep(300); "
+        "import signal, time; from hc1gen.rtl import embedding; embedding.embedding_rom = lambda *_: time.sleep(300); "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "  # which a background job has ignored
         "from hc1gen.cli import main; main()",
         "bake",

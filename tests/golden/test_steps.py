@@ -27,7 +27,7 @@ from hc1gen.network import (
     Plan,
     Replay,
     Residual,
-    Rotary,
+    Rope,
     SwiGlu,
     llama,
 )  # fmt: skip
@@ -82,7 +82,7 @@ def steps_of(node: Node) -> list[Step]:
             return [("rms_norm", node.tensor)]
         case Linear():
             return [("linear", each.tensor) for each in node.projections]
-        case Rotary():
+        case Rope():
             return [("rotate", None) for segment in node.segments if segment.turned]
         case Attention():
             return [("attend", None)]
@@ -107,7 +107,7 @@ def test_steps_are_those_of_the_network(model, monkeypatch):
 
 
 def merged(nodes: list[list[Step]]) -> Iterator[list[Step]]:
-    """Rotary turns a projection when the golden model has made it: these two steps may stand mixed."""
+    """Rope turns a projection when the golden model has made it: these two steps may stand mixed."""
     pending: list[Step] = []
     for steps in nodes:
         if pending and not (steps and steps[0][0] == "rotate"):

@@ -34,7 +34,7 @@ def test_orders_of_attention():
     assert attention.keys == (*pairs, None, None, *(6 + i for i in pairs), None, None)
     assert attention.values == (*range(6), None, None, *range(6, 12), None, None)
     assert attention.queries == (*pairs, *(6 + i for i in pairs), *(12 + i for i in pairs), *(18 + i for i in pairs))
-    assert attention.contexts == tuple(range(24))
+    assert attention.outputs == tuple(range(24))
     assert attention.kv_bits == 16 * 2 * 12 * attention.n.config.kv_bits
 
 
@@ -62,4 +62,4 @@ def find(stage: Stage, name: str) -> object:
 
 def test_contexts_of_several_words_wait_in_a_replay_buffer():
     assert [node.kind for node in network_of(kv_heads_per_clock=2).of(Replay)] == ["head"]
-    assert [node.kind for node in network_of(kv_heads_per_clock=1).of(Replay)] == ["context", "context", "head"]
+    assert [node.kind for node in network_of(kv_heads_per_clock=1).of(Replay)] == ["attention", "attention", "head"]

@@ -6,7 +6,7 @@ import pytest
 from networks import network_of
 
 from hc1gen.errors import InputError
-from hc1gen.network import Attention, BlockFloat, Linear, Network, Norm, Replay, Rotary, Stage, beats_of
+from hc1gen.network import Attention, BlockFloat, Linear, Network, Norm, Replay, Rope, Stage, beats_of
 
 
 def refusal(error) -> list[str]:
@@ -69,11 +69,11 @@ def without(network: Network, kind: type) -> tuple[Stage, ...]:
     )
 
 
-@pytest.mark.parametrize("kind", [Replay, BlockFloat, Norm, Rotary])
+@pytest.mark.parametrize("kind", [Replay, BlockFloat, Norm, Rope])
 def test_a_node_takes_what_the_one_before_gives(kind):
     """A network without one of its kinds of nodes is refused, unless the vector passes that kind unchanged."""
     network = network_of(kv_heads_per_clock=1)
-    if kind is Rotary:
+    if kind is Rope:
         assert Network(network.plan, without(network, kind)).tensors == network.tensors
         return
     with pytest.raises(InputError, match=r"gives .* elements in .*, .* takes .* elements in .*"):

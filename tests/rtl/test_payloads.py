@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hc1gen.rtl import payloads
 from hc1gen.rtl.draft_queue import DraftQueue
-from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.payloads import concatenated, described, to_bits
 from hc1gen.rtl.sampler import Sampler
 from hc1gen.rtl.sequencer import Sequencer

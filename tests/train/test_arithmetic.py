@@ -7,7 +7,7 @@ import torch
 
 from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.golden import cmvm, norm
-from hc1gen.golden.arith import Meter
+from hc1gen.golden.arith import RangeObserver
 from hc1gen.golden.model import GoldenModel, Layer
 from hc1gen.numeric.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
@@ -61,7 +61,7 @@ def test_norm_and_matrix_are_exact(student, residuals, layer):
     n = quantized.numerics(CONTEXT)
     block = norm.rms_norm(residuals[layer], weights.post_norm.gain, n)
     in_frac = n.norm_in_frac(weights.post_norm.frac)
-    expected = cmvm.linear(weights.gate, block, in_frac, c.gate_frac, c.gate_bits, n, Meter(), "gate")
+    expected = cmvm.linear(weights.gate, block, in_frac, c.gate_frac, c.gate_bits, n, RangeObserver(), "gate")
     block_of, w = model.blocks[layer], model.widths
     with torch.no_grad():
         x = arithmetic.rms_norm(as_tensor(residuals[layer], c.residual_frac), block_of.mlp_gain, model.shared.rsqrt, w)

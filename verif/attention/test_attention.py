@@ -115,7 +115,7 @@ def timing(design: Attention, tokens: list[Token]) -> list[Span]:
     """
     plan, control, normaliser = design.node, design.control, design.normaliser
     taken = sum(len(order) // plan.pair_lanes for order in (plan.keys, plan.values, plan.queries))
-    given = len(plan.contexts) // plan.lanes
+    given = len(plan.outputs) // plan.lanes
     whole = (2 if plan.kv_words == 1 else 1) * given
     spans = []
     for token, t in enumerate(tokens):
@@ -143,7 +143,7 @@ def case_of(design: Attention, tokens: list[Token], patterns: list[str], interru
     for token, context in zip(tokens, contexts(node, tokens), strict=True):
         for order, vector in ((node.keys, token.k), (node.values, token.v), (node.queries, token.q)):
             inputs += beats(order, vector.reshape(-1), node.pair_lanes, width, noise)
-        outputs += times * beats(node.contexts, context, node.lanes, node.n.context_bits, None)
+        outputs += times * beats(node.outputs, context, node.lanes, node.n.attention_bits, None)
     return {
         "inputs": inputs,
         "outputs": outputs,
@@ -187,7 +187,7 @@ def test_default_shape_under_all_patterns(tmp_path: Path):
         pytest.param(plan_of(2, 2, 8, 1, 2, drop=0, kv_bits=5, query_bits=7, prob_bits=6), id="one-lane"),
         pytest.param(plan_of(6, 3, 4, 40, 2, context=9, drop=2, score_frac=5), id="more-lanes-than-elements"),
         pytest.param(
-            plan_of(2, 1, 4, 4, 1, context=1, prob_bits=16, recip_bits=16, kv_bits=12, query_bits=9, context_frac=0),
+            plan_of(2, 1, 4, 4, 1, context=1, prob_bits=16, recip_bits=16, kv_bits=12, query_bits=9, attention_frac=0),
             id="one-position-wide-cache",
         ),
         pytest.param(plan_of(1, 1, 2, 2, 1, context=5, drop=13, score_frac=16, exp_index=7), id="coarse-scores"),

@@ -54,8 +54,8 @@ def permuted_stack() -> Case:
     return tile, np.concatenate([one_hot(13, (8, -128)), random_vectors(40, 13)])
 
 
-def parts(rows: int, lanes: int, count: int) -> Case:
-    """A tile in several parts; rows without weights in some of them."""
+def in_groups(rows: int, lanes: int, count: int) -> Case:
+    """A tile in several row groups; rows without weights in some of them."""
     weights = random_weights(rows, 9)
     weights[1::3] = 0
     tile = make_tile(weights, lanes=lanes, row_groups=count)
@@ -75,12 +75,12 @@ def wide() -> Case:
     return make_tile(weights, lanes=8), vectors
 
 
-def six_bits(parts: int) -> Case:
+def six_bits(row_groups: int) -> Case:
     """Rows of 6 bits and of 4 among those of 3; every weight of 6 bits is there."""
     weights = random_weights(9, 32)
     weights[2], weights[5] = np.arange(-32, 0), np.arange(32)
     weights[7] = np.resize(np.arange(-8, 8), 32)
-    tile = make_tile(weights, lanes=2, row_groups=parts)
+    tile = make_tile(weights, lanes=2, row_groups=row_groups)
     return tile, np.concatenate([one_hot(32, (8, -128)), random_vectors(20, 32), steepest(weights[[2, 5, 7]], 8)])
 
 
@@ -91,8 +91,8 @@ def test_products_under_all_stalls(tmp_path):
         "wide_beat": thin(1, 9, 3),
         "column": thin(7, 1, 2),
         "one": thin(1, 1, 1),
-        "halves": parts(11, 2, 2),
-        "thirds": parts(5, 1, 3),
+        "halves": in_groups(11, 2, 2),
+        "thirds": in_groups(5, 1, 3),
         "six_bits": six_bits(1),
         "six_bits_in_halves": six_bits(2),
         "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
@@ -105,7 +105,7 @@ def test_rows_read_twice(tmp_path):
     runs, text = {}, ""
     for name, (tile, vectors) in {"rows": thin(7, 5, 2), "beat": thin(3, 5, 4)}.items():
         named = renamed(tile, name)
-        unit = Unit(named, times=2)
+        unit = Unit(named, rereads=2)
         inputs, outputs = words_of(named, vectors)
         beats = list(outputs["y"])
         twice = [word for i in range(0, len(beats), tile.beats) for word in beats[i : i + tile.beats] * 2]

@@ -52,11 +52,11 @@ def renamed(tile: Tile, module: str) -> Tile:
 class Unit(wiring.Component):
     """`Cmvm` and the tile it drives, or the one of `variants` tiles (`tile_0`, `tile_1`, ...) that `select` names."""
 
-    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS, times: int = 1):
+    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS, rereads: int = 1):
         self.tile, self.variants = tile, variants
         self.control = Cmvm(
-            len(tile.columns), tile.beats, tile.lanes, tile.acc_bits, scale_bits, tile.act_bits, times=times,
-            parts=tile.row_groups,
+            len(tile.columns), tile.beats, tile.lanes, tile.acc_bits, scale_bits, tile.act_bits, rereads=rereads,
+            row_groups=tile.row_groups,
         )  # fmt: skip
         ports = {
             "x": In(stream.Signature(plane_layout(len(tile.columns)))),
@@ -79,9 +79,9 @@ class Unit(wiring.Component):
 
     def _tile(self, m: Module, name: str, c: Cmvm) -> dict[str, Signal]:
         found = {port: Signal.like(getattr(c, port), name=f"{name}_{port}") for port in ("acc", "mantissa", "shift")}
-        part = {"i_part": c.part} if self.tile.row_groups > 1 else {}
+        group = {"i_group": c.group} if self.tile.row_groups > 1 else {}
         m.submodules[name] = Instance(
-            name, **part, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane,
+            name, **group, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane,
             i_read=c.read, i_beat=c.beat, o_acc=found["acc"], o_mantissa=found["mantissa"], o_shift=found["shift"],
         )  # fmt: skip
         return found
@@ -131,27 +131,28 @@ def words_of(tile: Tile, vectors: np.ndarray, scale_bits: int = SCALE_BITS) -> t
 
 
 def timing(control: Cmvm, vectors: int) -> list[Span]:
-    """Planes and beats of each part of each vector; with several parts, each vector does for one that comes again."""
-    planes, part_beats, spans = control.act_bits, control.part_beats, []
-    read = control.beats * control.times
+    """Planes and beats of each row group of each vector. With several row groups, each vector does for one that passes
+    again."""
+    planes, group_beats, spans = control.act_bits, control.group_beats, []
+    read = control.beats * control.rereads
     for vector in range(vectors):
-        first_plane = vector * control.parts * planes
-        last_plane = first_plane + control.parts * planes - 1
+        first_plane = vector * control.row_groups * planes
+        last_plane = first_plane + control.row_groups * planes - 1
         first, last = vector * read, vector * read + control.beats - 1
-        for part in range(control.parts):
-            start = first + part * part_beats
-            end = first + read if part == control.parts - 1 else start + part_beats
-            start_plane = first_plane + part * planes
+        for group in range(control.row_groups):
+            start = first + group * group_beats
+            end = first + read if group == control.row_groups - 1 else start + group_beats
+            start_plane = first_plane + group * planes
             spans += paced(control.pace, "x", range(start_plane, start_plane + planes))
             spans += between(control.latency, "x", [start_plane + planes - 1], "y", [start])
             spans += paced(control.pace, "y", range(start, end))
-            if start_plane + planes < vectors * control.parts * planes:
+            if start_plane + planes < vectors * control.row_groups * planes:
                 spans += between(control.recovery, "y", [end - 1], "x", [start_plane + planes])
         spans += between(control.plane_span, "x", [first_plane], "x", [last_plane])
         spans += between(control.duration, "x", [last_plane], "y", [last])
-        if control.times > 1:
+        if control.rereads > 1:
             spans += between(control.again, "y", [last], "y", [last + control.beats])
-        elif control.parts > 1 and vector < vectors - 1:
+        elif control.row_groups > 1 and vector < vectors - 1:
             spans += between(control.again, "y", [last], "y", [last + read])
     return spans
 

@@ -13,7 +13,7 @@ from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 from hc1gen import network
 from hc1gen.frontend.model import EMBEDDING
-from hc1gen.golden.arith import Meter
+from hc1gen.golden.arith import RangeObserver
 from hc1gen.network import Plan
 from hc1gen.quant.quantized import Table
 from hc1gen.rtl.embedding import Embedding, embedding_bits, embedding_rom, embedding_scale_bits
@@ -66,7 +66,7 @@ def tokens_and_beats(plan: Plan, table: Table) -> tuple[list[int], list[int]]:
         row = np.zeros(plan.n.model.hidden, np.int64)
         if token < vocab:
             row = table.weights[token] * table.scale[token]
-            row = Meter().saturate("residual", row, plan.n.residual_bits)
+            row = RangeObserver().saturate("residual", row, plan.n.residual_bits)
         lanes = beats(row, plan.residual, plan.lanes)
         received += [to_bits(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
     return sent, received

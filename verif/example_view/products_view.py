@@ -28,7 +28,7 @@ def _lines(tile: Tile) -> Iterator[str]:
     yield f"module {tile.name} ("
     yield "    input wire clk, input wire step, input wire first, input wire last,"
     if tile.row_groups > 1:
-        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] part,"
+        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] group,"
     yield f"    input wire [{columns - 1}:0] x,"
     yield f"    input wire read, input wire [{bits_for(tile.group_beats - 1) - 1}:0] beat,"
     yield f"    output reg [{tile.lanes * tile.acc_bits - 1}:0] acc,"
@@ -43,7 +43,7 @@ def _lines(tile: Tile) -> Iterator[str]:
         yield f"        v{column} <= {{x[{column}], v{column}[{bits - 1}:1]}};"
     yield "    end"
     yield "    always @(posedge clk) if (read)"
-    yield f"        case ({'{part, beat}' if tile.row_groups > 1 else 'beat'})"
+    yield f"        case ({'{group, beat}' if tile.row_groups > 1 else 'beat'})"
     for index in range(tile.beats):
         yield from _beat(tile, index)
     yield "        endcase"

@@ -9,7 +9,7 @@ from embedding.shapes import make_plan
 from hc1gen.rtl import exponentials
 from hc1gen.rtl.draw import Draw
 from hc1gen.rtl.exponentials import Exponentials
-from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.sampler import Sampler
 from hc1gen.rtl.sequencer import Sequencer
 from hc1gen.rtl.threefry import GROUP, INJECTIONS, Threefry

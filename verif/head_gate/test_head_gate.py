@@ -10,7 +10,7 @@ from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
-from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.payloads import tag as tag_layout
 from hc1gen.rtl.payloads import tagged, to_bits
 

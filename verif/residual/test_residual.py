@@ -12,7 +12,7 @@ from bench.timing import Span, between, paced
 from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 
-from hc1gen.golden.arith import Meter
+from hc1gen.golden.arith import RangeObserver
 from hc1gen.network import Plan
 from hc1gen.rtl.payloads import tag as tag_layout
 from hc1gen.rtl.payloads import tagged, to_bits
@@ -30,8 +30,8 @@ def words(plan: Plan) -> dict[str, list[int]]:
     for _ in range(TOKENS):
         spread = 1 << (bits - 1 if rng.random() < 0.5 else bits - 2)
         x, *backs = rng.integers(-spread, spread, (3, hidden))
-        between = Meter().saturate("residual", x + backs[0], bits)
-        total = Meter().saturate("residual", between + backs[1], bits)
+        between = RangeObserver().saturate("residual", x + backs[0], bits)
+        total = RangeObserver().saturate("residual", between + backs[1], bits)
         tag = noise(tag_layout(plan.position_bits), tags)
         found["tags"].append(to_bits(tag_layout(plan.position_bits), tag))
         inner = [("inner", vector) for vector in (x, x, between, between)]

@@ -36,7 +36,7 @@ class TileKind:
     beats: Size = field(metadata={"doc": "beats in which the rows leave"})
     lanes: Size = field(metadata={"doc": "rows of a beat"})
     acc_bits: Size = field(metadata={"doc": "bits of a row's sum"})
-    parts: Size = field(metadata={"doc": "how often a vector passes, each time for another part of the rows"})
+    row_groups: Size = field(metadata={"doc": "how often a vector passes, each time for another group of the rows"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TileContent:
     module: Name = field(metadata={"doc": "its module"})
     tensors: tuple[str, ...] = field(metadata={"doc": "the checkpoint's tensors, stacked, rows counted through"})
     rows: tuple[Lane, ...] = field(metadata={"doc": "the row that each place holds, -1 for none"})
-    part_rows: Size = field(metadata={"doc": "places of a part"})
+    group_rows: Size = field(metadata={"doc": "places of a row group"})
     columns: tuple[Lane, ...] = field(metadata={"doc": "the column that each bit of the input is, -1 for none"})
     weights: Count = field(metadata={"doc": "weights, zeros included"})
     zero_weights: Count = field(metadata={"doc": "weights that are zero"})

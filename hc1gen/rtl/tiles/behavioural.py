@@ -34,21 +34,21 @@ def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]
     yield "    // xs ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet one magnitude."
     if tile.row_groups == 1:
         yield "    always @(posedge clk) if (step) begin"
-        yield from _part(tile, 0, bits, start)
+        yield from _group(tile, 0, bits, start)
         yield "    end"
     else:
-        yield "    always @(posedge clk) if (step) case (part)"
-        for part in range(tile.row_groups):
-            label = "default" if part == tile.row_groups - 1 else tile.group_number(part)
+        yield "    always @(posedge clk) if (step) case (group)"
+        for group in range(tile.row_groups):
+            label = "default" if group == tile.row_groups - 1 else tile.group_number(group)
             yield f"    {label}: begin"
-            yield from _part(tile, part, bits, start)
+            yield from _group(tile, group, bits, start)
             yield "    end"
         yield "    endcase"
 
 
-def _part(tile: Tile, part: int, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
+def _group(tile: Tile, group: int, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
     for slot, rows in tile.slots.items():
-        row = rows[part]
+        row = rows[group]
         weights = np.zeros(len(tile.columns), np.int64) if row is None else tile.lane_weights[row]
         yield _row(weights, slot, bits[slot], tile.low_bits, tile.half if row is None else int(start[row]))
 

@@ -32,10 +32,10 @@ class Body:
 def module(tile: Tile, body: Body) -> Iterator[str]:
     """Lines of a tile. Ports, all for the rising edge of `clk`:
 
-    part, if there are several: which rows count and are read. step: take plane `x` ([columns], bit j is column lane j),
-    least significant plane with `first`, sign plane with `last`; read: put beat `beat` of the part's rows on acc
-    ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and shift ([lanes * 8], signed), valid from the next
-    clock on until the next read.
+    group, if there are several row groups: which rows count and are read. step: take plane `x` ([columns], bit j is
+    column lane j), least significant plane with `first`, sign plane with `last`; read: put beat `beat` of the group's
+    rows on acc ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and shift ([lanes * 8], signed), valid
+    from the next clock on until the next read.
     """
     yield from _header(tile, body)
     count = len(tile.columns)
@@ -43,7 +43,7 @@ def module(tile: Tile, body: Body) -> Iterator[str]:
     yield "    input wire clk,"
     yield "    input wire step, input wire first, input wire last,"
     if tile.row_groups > 1:
-        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] part,"
+        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] group,"
     yield f"    input wire [{count - 1}:0] x,"
     yield "    input wire read,"
     yield f"    input wire [{bits_for(tile.group_beats - 1) - 1}:0] beat,"
@@ -94,7 +94,7 @@ def _header(tile: Tile, body: Body) -> Iterator[str]:
     yield f"// rN, read in beat N / {lanes} on lane N % {lanes}, halves and adds its row's count; bits that fall"
     yield "// out move down in it. The sign plane comes inverted."
     if (passes := tile.row_groups) > 1:
-        yield f"// The vector passes {passes} times, each time for another part of the rows in the same registers."
+        yield f"// The vector passes {passes} times, each time for another group of the rows in the same registers."
 
 
 def _read_port(tile: Tile, body: Body) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _read_port(tile: Tile, body: Body) -> Iterator[str]:
         label = "default" if beat == tile.group_beats - 1 else f"{beat_bits}'d{beat}"
         yield f"        {label}: held = {{{held}}};"
     yield "    endcase"
-    yield f"    always @* case ({'{part, beat}' if tile.row_groups > 1 else 'beat'})"
+    yield f"    always @* case ({'{group, beat}' if tile.row_groups > 1 else 'beat'})"
     for index in range(tile.beats):
         rows = tile.rows[index * tile.lanes : (index + 1) * tile.lanes][::-1]
         values = {
@@ -119,10 +119,10 @@ def _read_port(tile: Tile, body: Body) -> Iterator[str]:
             "its_mantissa": _constants(tile.mantissa, rows, scale_bits),
             "its_shift": _constants(tile.shift, rows, SHIFT_BITS),
         }
-        part, beat = divmod(index, tile.group_beats)
+        group, beat = divmod(index, tile.group_beats)
         wanted = f"{beat_bits}'d{beat}"
         if tile.row_groups > 1:
-            wanted = f"{{{tile.group_number(part)}, {wanted}}}"
+            wanted = f"{{{tile.group_number(group)}, {wanted}}}"
         label = "default" if index == tile.beats - 1 else wanted
         yield f"        {label}: begin {' '.join(f'{name} = {{{value}}};' for name, value in values.items())} end"
     yield "    endcase"

@@ -54,7 +54,7 @@ STRUCTURAL = View("structural", structural, shared)
 
 def _module(tile: Tile) -> Iterator[str]:
     """Lines of a tile; its fabric is built when the first is asked for."""
-    rows = [row for part in range(tile.row_groups) for slot in tile.slots.values() if (row := slot[part]) is not None]
+    rows = [row for group in range(tile.row_groups) for slot in tile.slots.values() if (row := slot[group]) is not None]
     shared = tile.row_groups > 1
     fabric = build(tile.lane_weights[rows], addend_bits=0 if shared else max(1, tile.drop_bits))
     place = {row: i for i, row in enumerate(rows)}
@@ -77,7 +77,7 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
     yield "    // hN is half of the part of rN that adds, in the first step a constant."
     for slot, half in halves.items():
         starts = (tile.half if row is None else start[row] for row in tile.slots[slot])
-        begin = _by_part(tile, [f"{half}'d{each}" for each in starts])
+        begin = _by_group(tile, [f"{half}'d{each}" for each in starts])
         yield f"    wire [{half - 1}:0] h{slot} = first ? {begin} : r{slot}[{bits[slot] - 1}:{low + 1}];"
     if tile.row_groups == 1:
         names += [f"h{slot}[{i}]" for slot, half in halves.items() for i in range(half)]
@@ -91,9 +91,9 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
     else:
         yield "    // cN is the count of rN's row."
         for slot, half in halves.items():
-            of_parts = (() if row is None else counts[row] for row in tile.slots[slot])
-            words = [f"{{{number((*each, *[None] * (half - len(each))), names)}}}" for each in of_parts]
-            yield f"    wire [{half - 1}:0] c{slot} = {_by_part(tile, words)};"
+            of_groups = (() if row is None else counts[row] for row in tile.slots[slot])
+            words = [f"{{{number((*each, *[None] * (half - len(each))), names)}}}" for each in of_groups]
+            yield f"    wire [{half - 1}:0] c{slot} = {_by_group(tile, words)};"
         network, totals = _accumulate(halves)
         names = [f"{word}{slot}[{i}]" for slot, half in halves.items() for word in "ch" for i in range(half)]
         names += [f"m{net}" for net in range(len(names), len(network.arrival))]
@@ -105,9 +105,9 @@ def _lines(tile: Tile, fabric: Fabric, place: dict[int, int], bits: dict[int, in
     yield "    end"
 
 
-def _by_part(tile: Tile, words: Sequence[str]) -> str:
-    """The word for a part."""
-    choices = [f"part == {tile.group_number(p)} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
+def _by_group(tile: Tile, words: Sequence[str]) -> str:
+    """The word for a row group."""
+    choices = [f"group == {tile.group_number(p)} ? {word} : " for p, word in enumerate(words) if word != words[-1]]
     return f"({''.join(choices)}{words[-1]})" if choices else words[-1]
 
 

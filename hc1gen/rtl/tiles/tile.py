@@ -95,7 +95,7 @@ class Tile:
         return self.node.source.drop_bits
 
     def group_number(self, group: int) -> str:
-        """What stands on port `part` for a row group, in Verilog."""
+        """What stands on port `group` for a row group, in Verilog."""
         return f"{bits_for(self.row_groups - 1)}'d{group}"
 
     @cached_property

@@ -12,7 +12,7 @@ from hc1gen.rtl.tiles import Tile
 from hc1gen.rtl.tiles.structural import adders
 
 
-def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int = 1) -> Tile:
+def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, row_groups: int = 1) -> Tile:
     """Weights of all values, a row of zeros, one of 6 bits, orders shuffled, rows and columns padded."""
     rng = np.random.default_rng(seed)
     weights = np.clip(np.round(rng.normal(size=(rows, columns)) * 1.5), -4, 3)
@@ -20,7 +20,7 @@ def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int =
     weights[rows // 2] = 0
     order = [int(i) for i in rng.permutation(rows)]
     columns_ = [*map(int, rng.permutation(columns)), None]
-    return make_tile(weights, lanes=lanes, rows=order, columns=columns_, row_groups=parts)
+    return make_tile(weights, lanes=lanes, rows=order, columns=columns_, row_groups=row_groups)
 
 
 def text(tile: Tile, view: str) -> str:

@@ -11,12 +11,12 @@ from bench.runner import simulate
 from cmvm.together import WAIVERS
 from embedding.shapes import beats, make_plan
 
-from hc1gen.golden.accept import residual
+from hc1gen.golden.accept import residual_distribution
 from hc1gen.golden.sampler import draw
 from hc1gen.network import Plan
 from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.draw import Draw
-from hc1gen.rtl.leftover import Leftover
+from hc1gen.rtl.residual_distribution import ResidualDistribution
 
 Beat = tuple[Weights, Weights, int, int]
 """e_p and e_q of the lanes, Z_p, Z_q."""
@@ -24,21 +24,21 @@ Beat = tuple[Weights, Weights, int, int]
 
 def left(p: Iterable[int], z_p: int, q: Iterable[int], z_q: int) -> Weights:
     """The golden function's weights."""
-    return tuple(residual(np.array(p), z_p, np.array(q), z_q))
+    return tuple(residual_distribution(np.array(p), z_p, np.array(q), z_q))
 
 
-def run(design: Leftover, questions: list[Beat], e_bits: int) -> None:
+def run(design: ResidualDistribution, questions: list[Beat], e_bits: int) -> None:
     """All beats in one simulation."""
     sent = [[pack(p, e_bits), pack(q, e_bits), z_p, z_q] for p, q, z_p, z_q in questions]
     answers = [pack(left(p, z_p, q, z_q), design.p_bits) for p, q, z_p, z_q in questions]
     case = {"questions": sent, "answers": answers, "latency": design.latency}
-    simulate("leftover", [WAIVERS, convert(design, "leftover")], "leftover", "leftover.beats", case=case)
+    simulate("residual", [WAIVERS, convert(design, "residual")], "residual", "residual_distribution.beats", case=case)
 
 
 def test_everything_small():
     """Every pair that tests/golden/test_exactness.py counts."""
     questions = [(p, q, sum(p), sum(q)) for p, q in pairs()]
-    run(Leftover(TOKENS, E_BITS, SUM_BITS, SUM_BITS), questions, E_BITS)
+    run(ResidualDistribution(TOKENS, E_BITS, SUM_BITS, SUM_BITS), questions, E_BITS)
 
 
 def test_chip_widths():
@@ -53,7 +53,7 @@ def test_chip_widths():
     questions = [(some(), some(), rng.choice(sums), rng.choice(sums)) for _ in range(500)]
     questions += [(some(), some(), rng.randrange(peak, 1 << sum_bits), rng.choice(sums)) for _ in range(500)]
     questions += [(p, p, z, z) for p, z in ((some(), rng.choice(sums)) for _ in range(20))]
-    run(Leftover(lanes, e_bits, sum_bits, sum_bits), questions, e_bits)
+    run(ResidualDistribution(lanes, e_bits, sum_bits, sum_bits), questions, e_bits)
 
 
 def test_sums_of_unlike_widths():
@@ -64,7 +64,7 @@ def test_sums_of_unlike_widths():
              rng.getrandbits(q_bits))
             for _ in range(500)
         ]  # fmt: skip
-        run(Leftover(2, 3, p_bits, q_bits), questions, 3)
+        run(ResidualDistribution(2, 3, p_bits, q_bits), questions, 3)
 
 
 def draw_from(plan: Plan, design: Draw, weights: list[Weights], numbers: list[int]) -> None:
@@ -75,7 +75,7 @@ def draw_from(plan: Plan, design: Draw, weights: list[Weights], numbers: list[in
         "vectors": vectors, "numbers": numbers, "answers": answers, "sum_latency": design.sum_latency,
         "scale_latency": design.scale_latency, "find_latency": design.find_latency,
     }  # fmt: skip
-    simulate("draw", [WAIVERS, convert(design, "draw")], "draw", "leftover.draws", case=case)
+    simulate("draw", [WAIVERS, convert(design, "draw")], "draw", "residual.draws", case=case)
 
 
 def test_every_draw_from_what_is_left():
@@ -100,4 +100,4 @@ def test_draws_at_chip_widths():
         p, q = (np.floor(2 ** rng.uniform(0, n.config.sample_bits, 512)).astype(np.int64) - 1 for _ in range(2))
         weights.append(left(p, p.sum(), q, q.sum()))
     numbers = [0, 1, (1 << RANDOM_BITS) - 1, *(int(x) for x in rng.integers(0, 1 << RANDOM_BITS, 5))]
-    draw_from(plan, Draw(plan, n.leftover_bits, n.leftover_sum_bits), weights, numbers)
+    draw_from(plan, Draw(plan, n.residual_weight_bits, n.residual_total_bits), weights, numbers)

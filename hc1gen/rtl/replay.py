@@ -10,7 +10,7 @@ from .types import counter, lanes
 from .wiring import Wiring, wire
 
 
-class Twice(wiring.Component):
+class ReplayBuffer(wiring.Component):
     """Says each vector of `beats` beats twice: as it comes (y is valid in the clock in which x is), then from memory.
 
     done: the last beat of the second time is taken in this clock. From then until x is taken again, `head` is the
@@ -62,7 +62,7 @@ class Twice(wiring.Component):
 def _(node: network.Replay, stage: Wiring) -> None:
     """A buffer that says a vector twice, and nothing else of what it can."""
     beats = len(node.order) // node.lanes
-    block = stage.place(node.name, f"twice_{node.kind}", node, lambda: Twice(node.lanes, node.bits, beats))
+    block = stage.place(node.name, f"replay_{node.kind}", node, lambda: ReplayBuffer(node.lanes, node.bits, beats))
     block.nets["turn"] = "1'b0"
     stage.netlist.open(block, "head")
     stage.netlist.open(block, "done")
@@ -72,4 +72,4 @@ def _(node: network.Replay, stage: Wiring) -> None:
 @clocks.register
 def _(node: network.Replay, walk: Walk) -> list[Step]:
     """The first pass goes through."""
-    return [Step(node.name, Twice.latency, f"{node.name}_y", 0.5)]
+    return [Step(node.name, ReplayBuffer.latency, f"{node.name}_y", 0.5)]

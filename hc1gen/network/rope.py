@@ -1,4 +1,4 @@
-"""Rotary position embedding (Su et al. 2021): pairs of elements are turned by an angle that grows with the position."""
+"""Rope position embedding (Su et al. 2021): pairs of elements are turned by an angle that grows with the position."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Rotary(Node):
+class Rope(Node):
     """segments: parts of the vector, one after the other; head_dim: elements of a head; n: widths and tables."""
 
     segments: tuple[Segment, ...]

@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 
-class Leftover(wiring.Component):
-    """`golden.accept.residual`, a beat per clock: in every lane `w = max(e_p * z_q - e_q * z_p, 0)`.
+class ResidualDistribution(wiring.Component):
+    """`golden.accept.residual_distribution`, a beat per clock: in every lane `w = max(e_p * z_q - e_q * z_p, 0)`.
 
     e_p, e_q: exponentials, read where `e_valid` is high. w: `latency` clocks later, where `w_valid` is high.
     z_p, z_q: their sums; stand while beats come.
