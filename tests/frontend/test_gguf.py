@@ -9,6 +9,7 @@ import tokenizers
 from tiny import SHAPE, arrays
 from tokenizers import decoders, models, pre_tokenizers
 
+import hc1gen
 from hc1gen.errors import InputError, ToolMissing
 from hc1gen.frontend.gguf import LAYER_NAMES, load_gguf
 from hc1gen.frontend.model import EMBEDDING, FINAL_NORM, HEAD, layer_tensor
@@ -137,3 +138,12 @@ def test_without_the_package(tmp_path, monkeypatch):
     with pytest.raises(ToolMissing) as caught:
         load_gguf(path)
     assert caught.value.exit_code == 3 and "pip install 'hc1gen[gguf]'" in str(caught.value)
+
+
+def test_a_chip_is_made_of_it(tmp_path):
+    """Its tokenizer lies in the chip's folder as a tokenizer.json that gives the same ids."""
+    model = hc1gen.load(write(tmp_path / "tiny.gguf"))
+    plan = model.quantize(calibration=hc1gen.Calibration(10)).plan()
+    chip = hc1gen.open_chip(plan.bake(tmp_path / "chip").path)
+    assert chip.tokenizer.encode("ab 12!") == model.tokenizer.encode("ab 12!")
+    assert chip.golden("ab", 5).tokens == plan.golden("ab", 5).tokens
