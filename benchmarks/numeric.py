@@ -22,9 +22,9 @@ from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
 from hc1gen.frontend import reference
 from hc1gen.frontend.evaluate import nll
-from hc1gen.golden.arith import RangeObserver
 from hc1gen.golden.calibrate import choose_formats, sample_text
 from hc1gen.golden.model import GoldenModel, Session
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.numeric.config import Formats, NumericConfig, widened
 from hc1gen.numeric.numerics import Numerics
 from hc1gen.quant.quantized import QuantizedModel, quantize

@@ -18,7 +18,7 @@ from ..settings import Settings
 from .answer import TOKENS, Prompt, heard, text_of
 
 COMPILED = re.compile(r"-o (\S+)\.o\b")
-STAGE = "building the simulator"
+TASK = "building the simulator"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def build(folder: Path, jobs: int, progress: Progress) -> Path:
         nonlocal compiled
         if match := COMPILED.search(line):
             compiled += 1
-            progress(STAGE, 0, None, f"compiling file {compiled}: {Path(match[1]).name}")
+            progress(TASK, 0, None, f"compiling file {compiled}: {Path(match[1]).name}")
 
-    progress(STAGE, 0, None, "verilator reads the chip")
+    progress(TASK, 0, None, "verilator reads the chip")
     return simulator.build(folder, jobs, watch)

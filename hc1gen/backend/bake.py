@@ -46,7 +46,7 @@ from .folder.target import check_target, replacing
 from .folder.writer import FolderWriter
 from .verilator_config import verilator_config
 
-STAGE = "writing Verilog"
+TASK = "writing Verilog"
 """Its progress is counted in modules; the detail is the next one."""
 
 
@@ -89,7 +89,7 @@ def _write(chip: Chip, work: Path, tokenizer: bytes, progress: Progress, fabric:
     for transformer, path in zip(chip.transformers, (layout.MODEL, layout.DRAFT_MODEL), strict=False):
         writer.content(path, saved.to_bytes(transformer.model))
     writer.content(layout.TOKENIZER, tokenizer)
-    progress(STAGE, len(written), len(written))
+    progress(TASK, len(written), len(written))
     return writer.manifest(describe(chip, fabric, written))
 
 
@@ -98,12 +98,12 @@ def modules(chip: Chip, fabric: str, progress: Progress = silent) -> Iterator[Ve
     blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
-        progress(STAGE, done, count, module.entry.name)
+        progress(TASK, done, count, module.entry.name)
         yield module
     numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
-    yield from _blocks(blocks, lambda name: progress(STAGE, numbers[name], count, name))
+    yield from _blocks(blocks, lambda name: progress(TASK, numbers[name], count, name))
     for done, netlist in enumerate(netlists, count - len(netlists)):
-        progress(STAGE, done, count, netlist.name)
+        progress(TASK, done, count, netlist.name)
         yield VerilogModule(NetlistModule.of(netlist.name), netlist.verilog())
 
 

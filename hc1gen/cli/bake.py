@@ -78,7 +78,7 @@ def run(output: Output, wanted: Wanted, out: Path, fabric: str = "behavioural") 
     """Bake, show what came out, and return the JSON fields."""
     start = time.perf_counter()
     plan = wanted.plan(output)
-    with output.stages() as progress:
+    with output.tasks() as progress:
         chip = plan.bake(out, fabric, progress)
     verilog, models = chip.folder.verilog, [asdict(model.checkpoint) for model in chip.manifest.models]
     draft = plan.draft_costs

@@ -33,7 +33,7 @@ class Wanted:
     def plan(self, output: Output) -> ChipPlan:
         """Quantise and calibrate the models."""
         choices = self.choices
-        with output.stages() as progress:
+        with output.tasks() as progress:
             how = choices.context, self.config, self.calibration, progress
             draft = None if self.draft is None else self.draft.quantize(*how)
             target = self.target.quantize(*how)

@@ -42,7 +42,7 @@ class Candidate:
 
     @cached_property
     def integers(self) -> QuantizedModel:
-        with self.output.stages() as progress:
+        with self.output.tasks() as progress:
             return self.model.quantize(self.context, self.config, self.calibration, progress).integers
 
     @cached_property

@@ -27,7 +27,7 @@ def inspect(
 ) -> None:  # fmt: skip
     """Show what is in a checkpoint and what it would cost as a chip. Writes nothing."""
     checkpoint = load(model)
-    with output.stages() as progress:
+    with output.tasks() as progress:
         found = checkpoint.estimate(context, lanes, kv_heads_per_clock, numeric_config(settings), progress)
     fields = {
         "checkpoint": {"name": checkpoint.name, "sha256": checkpoint.ir.sha256},

@@ -96,9 +96,9 @@ class Output:
         else:
             click.echo(f"note: {text}", err=True)
 
-    def stages(self) -> "Stages":
+    def tasks(self) -> "Tasks":
         """For a step that tells its progress: as a context manager a function to be called with it."""
-        return Stages(self)
+        return Tasks(self)
 
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Step]:
@@ -120,29 +120,29 @@ class Output:
             progress.update(task, detail="", total=last, completed=last)
 
 
-class Stages:
-    """A `Progress` that draws a bar for each stage, one after another."""
+class Tasks:
+    """A `Progress` that draws a bar for each task, one after another."""
 
     def __init__(self, output: Output):
         self._output, self._bars = output, ExitStack()
-        self._stage = ""
+        self._task = ""
         self._bar: Step = _no_bar
 
-    def __enter__(self) -> "Stages":
+    def __enter__(self) -> "Tasks":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bars.__exit__(kind, error, at)
 
-    def __call__(self, stage: str, done: int, total: int | None = None, detail: str = "") -> None:
-        if stage != self._stage:
+    def __call__(self, task: str, done: int, total: int | None = None, detail: str = "") -> None:
+        if task != self._task:
             self._bars.close()
-            self._stage, self._bar = stage, self._bars.enter_context(self._output.progress(stage, total))
+            self._task, self._bar = task, self._bars.enter_context(self._output.progress(task, total))
         self._bar(detail, done, total)
 
 
 def _no_bar(detail: str, done: int, total: int | None = None) -> None:
-    """Before the first stage."""
+    """Before the first task."""
 
 
 def number(value: object) -> str:

@@ -50,7 +50,7 @@ def simulate(output: Output, chip: BakedChip, asked: Request, jobs: int) -> dict
     """
     eos, draft, plain = chip.golden_chip.target.model.model.eos, chip.draft is not None, None
     start = time.perf_counter()
-    with output.stages() as progress:
+    with output.tasks() as progress:
         running = chip.simulator(jobs=jobs, progress=progress)
     build_seconds = time.perf_counter() - start
     with running:

@@ -38,7 +38,7 @@ def synth(
     if not liberty and (dont_use or adders == "gates"):
         raise click.UsageError("--adders and --dont-use are for a library; name its files with --liberty")
     before = read(earlier) if earlier else None
-    with output.stages() as progress:
+    with output.tasks() as progress:
         found = open_chip(rtl_dir).synthesise(
             liberty, dont_use=dont_use, gates=adders == "gates", jobs=jobs or 0, progress=progress
         )

@@ -69,7 +69,7 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
     order = _order(numeric_config(settings), **wanted)
     try:
         with _Shown(output) as shown:
-            fields = run(order, out, shown.stage, shown.step)
+            fields = run(order, out, shown.task, shown.step)
     except KeyboardInterrupt:
         if (kept := state_folder(out)).is_dir():
             output.note(f"{kept} holds the run as it last was saved; the same command goes on from there")
@@ -125,24 +125,24 @@ class _Shown:
     """A bar for what is being done; where stderr is no terminal, a line now and then."""
 
     def __init__(self, output: Output):
-        self.output, self._stages = output, output.stages()
+        self.output, self._tasks = output, output.tasks()
         self._next, self._validated = 0.0, 0
 
     def __enter__(self) -> "_Shown":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stages.__exit__(kind, error, at)
+        self._tasks.__exit__(kind, error, at)
 
-    def stage(self, what: str, done: int, total: int, detail: str = "") -> None:
+    def task(self, what: str, done: int, total: int, detail: str = "") -> None:
         """A bar of its own for everything that is done; `total` is 0 where it is not known."""
-        self._stages(what, done, total or None, detail)
+        self._tasks(what, done, total or None, detail)
 
     def step(self, state: "State", left: float | None) -> None:
         detail = f"loss {state.recent:.4f}"
         if left is not None:
             detail += f", {left / 60:.1f} minutes left"
-        self.stage("training", state.step, state.steps, detail)
+        self.task("training", state.step, state.steps, detail)
         if len(state.curve) > self._validated:
             self._validated = len(state.curve)
             at, found = state.curve[-1]

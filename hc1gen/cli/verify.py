@@ -40,7 +40,7 @@ def verify(
     start = time.perf_counter()
     folder, netlist = find(path)
     target, proposer = load(model), None if draft is None else load(draft)
-    with output.stages() as progress:
+    with output.tasks() as progress:
         report = open_chip(folder, whole=False).verify(
             target, proposer, netlist=netlist, liberty=liberty, jobs=jobs or 0, progress=progress
         )

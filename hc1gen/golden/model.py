@@ -1,4 +1,4 @@
-"""The golden model: a language model in the chip's integers. It is the specification; the RTL equals it bit for bit."""
+"""The golden model: a language model in the chip's integers. It specifies the RTL, which equals it bit for bit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -7,11 +7,12 @@ import numpy as np
 
 from ..frontend.model import EMBEDDING, FINAL_NORM, HEAD, layer_tensor
 from ..quant.quantized import Gain, Matrix, QuantizedModel
-from .arith import RangeObserver, round_shift
+from .arith import round_shift
 from .attention import attend
 from .blockfloat import Block, block_float
 from .cmvm import linear
 from .norm import rms_norm
+from .observer import RangeObserver
 from .rope import angles, rotate
 from .swiglu import swiglu
 
@@ -32,12 +33,12 @@ class Layer:
 
     @classmethod
     def of(cls, model: QuantizedModel, index: int) -> "Layer":
-        """Layer `index` of a model."""
+        """Returns the tensors of layer `index` of a model."""
         return cls(*(model.tensors[layer_tensor(index, each.name)] for each in fields(cls)))  # type: ignore[arg-type]
 
 
 class GoldenModel:
-    """A quantised model that runs. `observer` counts what saturates."""
+    """A quantised model that can run. `observer` counts the values that saturate."""
 
     def __init__(self, model: QuantizedModel, context: int, observer: RangeObserver | None = None):
         self.model = model
@@ -49,16 +50,16 @@ class GoldenModel:
         self.final_gain, self.head = model.gain(FINAL_NORM), model.matrix(HEAD)
 
     def session(self) -> "Session":
-        """An empty KV cache."""
+        """Returns a new session with an empty KV cache."""
         return Session(self)
 
     def logits(self, tokens: np.ndarray) -> np.ndarray:
-        """Token ids [T] from the beginning → logits [T, V] as numbers, float64."""
+        """Returns the logits [T, V] of token ids [T] that start at position 0, as float64 values."""
         return self.session().forward(tokens) * 2.0**-self.n.formats.logit_frac
 
 
 class Session:
-    """One sequence: its KV cache and how far it is filled."""
+    """One sequence of tokens: its KV cache, and `length`, the number of positions that are filled."""
 
     def __init__(self, golden: GoldenModel):
         c = golden.model.model
@@ -69,9 +70,10 @@ class Session:
         self.values = np.zeros(shape, np.int64)
 
     def forward(self, tokens: np.ndarray, observe: Callable[[int, np.ndarray], None] | None = None) -> np.ndarray:
-        """Token ids [T] at the next T positions → logits [T, V] (int64, `logit_frac` fraction bits).
+        """Runs token ids [T] at the next T positions. Returns logits [T, V], int64 with `logit_frac` fraction bits.
 
-        `observe(layer, x [T, D])` sees the residual stream: layer 0 is the embedding, layer i + 1 what layer i makes.
+        observe: called as `observe(i, x)` with the residual stream x [T, D] that enters layer i; the last call, with i
+        equal to the number of layers, gets the output of the last layer.
         """
         g = self.golden
         x = g.embedding.weights[tokens] * g.embedding.scale[tokens][:, None]
@@ -109,8 +111,11 @@ class Session:
         return g.observer.saturate("residual", x + y, n.residual_bits)
 
     def _projected(self, index: int, w: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Queries, keys and values [T, heads, head_dim] of `qkv_bits`, before rotary embedding: each has as many
-        fraction bits more than it will keep as it will lose there."""
+        """Returns queries, keys and values [T, heads, head_dim] of `qkv_bits` bits, before the rotary embedding.
+
+        They have more fraction bits than they keep later: the difference is what the rotary embedding, or for values
+        the rounding in its place, rounds away.
+        """
         c, n = self.golden.model.config, self.golden.n
         vector, in_frac = self._normed(x, w.input_norm)
 
@@ -140,6 +145,6 @@ class Session:
         return linear(g.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.observer, "logit")
 
     def _normed(self, x: np.ndarray, gain: Gain) -> tuple[Block, int]:
-        """RMSNorm in block floating point, and its in_frac."""
+        """Returns the RMSNorm of x [T, D] in block floating point, and the in_frac of the matrix behind it."""
         n = self.golden.n
         return rms_norm(x, gain.gain, n), n.norm_in_frac(gain.frac)

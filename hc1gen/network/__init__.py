@@ -1,7 +1,7 @@
 """A model on a chip as one value: an ordered list of nodes, from which everything about its structure follows.
 
-`Network` is the list, `Plan` the user's choices; every kind of node is a file here, and each family of models is a file
-that builds the list (`llama`).
+`Network` is the list, and `Plan` holds the choices of the user. Each type of node is a file here. Each family of models
+is a file that builds the list, such as `llama`.
 """
 
 from .attention import Attention

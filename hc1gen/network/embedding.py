@@ -1,4 +1,4 @@
-"""The embedding: a token becomes its row of a hardwired table, times the row's scale."""
+"""The embedding: a token becomes its row of a hardwired table, times the scale of the row."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Embedding(Node):
-    """tensor: [vocab, width], looked up; module: of the ROM that holds it; order, lanes: of the residual stream."""
+    """The embedding of a model.
+
+    Parameters
+        module: name of the module of the ROM.
+        tensor: name of the table [vocab, width].
+        vocab: rows of the table.
+        width: columns of the table.
+        order, lanes: order and lanes of the residual stream.
+    """
 
     module: str
     tensor: str
@@ -25,12 +33,12 @@ class Embedding(Node):
     lanes: int
 
     def problems(self) -> Iterable[str]:
-        """The order holds every column once."""
+        """What is wrong with the order, which must hold every column once."""
         return order_problems("columns", self.order, self.width, self.lanes)
 
     @property
     def input(self) -> Flow:
-        """Tokens."""
+        """A token."""
         return Flow((0,), 1)
 
     @property
@@ -40,10 +48,10 @@ class Embedding(Node):
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The table."""
+        """The name of the table."""
         return (self.tensor,)
 
     def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
-        """The table, with a scale for each row."""
+        """The table, with a mantissa for each row, its scale; the right shifts are 0."""
         table = model.table(self.tensor)
         yield Tensor(table.name, table.weights, table.scale, np.zeros_like(table.scale))

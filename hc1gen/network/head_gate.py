@@ -1,4 +1,4 @@
-"""The gate in front of the language-model head: only tokens whose successor is wanted pass."""
+"""The gate in front of the LM head: it lets only those tokens pass whose successor is wanted."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .node import Flow, Node, Order
 
 @dataclass(frozen=True)
 class HeadGate(Node):
-    """order, lanes: of the residual stream."""
+    """The gate. order, lanes: order and lanes of the residual stream."""
 
     order: Order
     lanes: int

@@ -1,4 +1,4 @@
-"""A linear node: one or more matrices with a common input, stacked into one tile of hardwired weights."""
+"""A linear node: one or more matrices with the same input, stacked into one tile of hardwired weights."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class Projection:
     """One of the matrices that are stacked in a linear node.
 
-    tensor: its name; rows: how many it has; out_bits: width of a result; out_frac: fraction bits of a result, one
-    number or one for each row.
+    Parameters
+        tensor: name of the matrix.
+        rows: rows of the matrix.
+        out_bits: signed width of a result.
+        out_frac: fraction bits of a result; one number for all rows, or one number for each row.
     """
 
     tensor: str
@@ -29,11 +32,16 @@ class Projection:
 
 @dataclass(frozen=True)
 class Linear(Node):
-    """Matrix-vector products of bit-planes with hardwired weights, each row requantised by its scale.
+    """Products of hardwired matrices and a vector in bit-planes; each row is requantised with its scale.
 
-    module: of the tile; projections: the stacked matrices, their rows counted through; source: how its vectors come,
-    order, exponents, factor and fraction; rows: order in which results leave, `lanes` a beat; row_groups: groups of
-    beats that share registers, for each of which the planes pass again; replays: how often the results leave.
+    Parameters
+        module: name of the module of the tile.
+        projections: the stacked matrices. Their rows are numbered consecutively.
+        source: the format of the vectors that come in.
+        rows: order in which the results leave.
+        lanes: lanes of a beat of results.
+        row_groups: groups of beats that share registers, 1..beats. The planes pass once for each of them.
+        replays: how often the results leave, at least 1.
     """
 
     module: str
@@ -45,7 +53,7 @@ class Linear(Node):
     replays: int = 1
 
     def problems(self) -> Iterable[str]:
-        """Every row stands in the order once, and there is a beat for every row group."""
+        """What is wrong with the order of the rows, the fractions, or the number of row groups."""
         yield from order_problems("rows", self.rows, self.row_count, self.lanes)
         for each in self.projections:
             if isinstance(each.out_frac, tuple) and len(each.out_frac) != each.rows:
@@ -55,22 +63,22 @@ class Linear(Node):
 
     @property
     def row_count(self) -> int:
-        """Rows of all matrices."""
+        """How many rows all matrices have together."""
         return sum(each.rows for each in self.projections)
 
     @property
     def columns(self) -> Order:
-        """Which column of the matrices each lane of a plane is for."""
+        """The column of the matrices in each lane of a plane; None is padding."""
         return self.source.order
 
     @property
     def column_count(self) -> int:
-        """Columns of each matrix."""
+        """How many columns each matrix has."""
         return sum(column is not None for column in self.columns)
 
     @property
     def beats(self) -> int:
-        """Beats of results."""
+        """Beats of results, over all row groups."""
         return len(self.rows) // self.lanes
 
     @property
@@ -80,36 +88,41 @@ class Linear(Node):
 
     @property
     def rereads(self) -> int:
-        """How often rows are read out after the planes have passed: with one row group, results leave again from the
-        registers; with several, the planes have to pass again."""
+        """How often the rows are read out of their registers after the planes have passed.
+
+        With one row group, the rows are reread for every replay. With several, the registers hold only the last row
+        group, so the planes pass again for every replay.
+        """
         return self.replays if self.row_groups == 1 else 1
 
     @property
     def lane_bits(self) -> tuple[int, ...]:
-        """Width of each lane's results; a lane that holds nothing but padding has the widest."""
+        """Signed width of the results in each lane; in a lane of padding only, the largest width of all."""
         owner = [each.out_bits for each in self.projections for _ in range(each.rows)]
         lanes = [[owner[row] for row in self.rows[lane :: self.lanes] if row is not None] for lane in range(self.lanes)]
         return tuple(max(bits or owner) for bits in lanes)
 
     @property
     def input(self) -> Flow:
-        """Bit-planes."""
+        """Bit-planes of the vector; they pass once for each row group, and again for replays that cannot reread."""
         passes = self.row_groups * (self.replays // self.rereads)
         return Flow(self.columns, 1, passes, planes=True)
 
     @property
     def output(self) -> Flow:
-        """Results, requantised."""
+        """The requantised results."""
         return Flow(self.rows, self.lanes, self.replays)
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The stacked matrices."""
+        """The names of the stacked matrices."""
         return tuple(each.tensor for each in self.projections)
 
     def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
-        """The stacked matrices, with a mantissa and a right shift for each row: from an input of exponent 0 to a result
-        of the row's format."""
+        """The stacked matrices, with a mantissa and a right shift for each row.
+
+        They convert a product with an input of exponent 0 to a result in the format of the row.
+        """
         frac = self.source.frac + (model.gain(self.source.gain).frac if self.source.gain else 0)
         for each in self.projections:
             matrix = model.matrix(each.tensor)
@@ -118,11 +131,16 @@ class Linear(Node):
 
 @dataclass(frozen=True)
 class Mantissas:
-    """What the vectors of a linear node are worth: `mantissa * factor * 2**(exponent - frac)`.
+    """The format of the vectors that enter a linear node: an element is `mantissa * factor * 2**(exponent - frac)`.
 
-    order: of the columns; exponents: what the exponent can be; frac: fraction bits at exponent 0, less those of `gain`;
-    gain: the tensor of the norm in front, whose fraction bits are added, or None; factor_bits: of the factor that comes
-    with each vector, 0 for none; act_bits: of a mantissa; drop_bits: lowest bits of a product that are rounded away.
+    Parameters
+        order: order of the columns.
+        exponents: every value that the exponent can have.
+        frac: fraction bits at exponent 0, without those of the gains.
+        act_bits: signed width of a mantissa.
+        drop_bits: lowest bits of a product that are rounded away.
+        gain: name of the gains of the norm in front, whose fraction bits are added to `frac`; None if there is no norm.
+        factor_bits: unsigned width of the factor of a vector, a fraction below 1; 0 if there is none.
     """
 
     order: Order

@@ -1,4 +1,4 @@
-"""The Llama family as a network: the only place that says which tensor is which part of a layer."""
+"""The Llama family as a network. Only this file says which tensor belongs to which part of a layer."""
 
 import math
 from itertools import chain
@@ -19,26 +19,26 @@ from .skip import Branch, Residual
 from .swiglu import SwiGlu
 
 ROW_GROUPS = 2
-"""Row groups of a matrix with so many rows that sharing registers is worth a second pass of the planes."""
+"""Row groups of matrices with many rows: shared registers then save more than a second pass of the planes costs."""
 
 
 def llama(plan: Plan) -> Network:
-    """The network of a Llama model: embedding, layers of attention and gated MLP, head."""
+    """The network of a Llama model: embedding, layers of attention and gated MLP, LM head."""
     layers = (_layer(plan, index) for index in range(plan.n.model.layers))
     return Network(plan, (_embedding(plan), *layers, _head(plan)))
 
 
 def factors(model: ModelConfig) -> dict[str, float]:
-    """Tensor → what its row scales are multiplied by on the chip, where that is not 1.
+    """Tensor → the factor of its row scales on the chip, for tensors whose factor is not 1.
 
-    A score is a power of two there: queries carry log2(e) besides 1 / sqrt(head_dim).
+    The chip computes softmax with powers of two. So the queries contain the factor log2(e) besides 1 / sqrt(head_dim).
     """
     query = 1.0 / (math.sqrt(model.head_dim) * math.log(2.0))
     return {layer_tensor(index, "q"): query for index in range(model.layers)}
 
 
 def attention(plan: Plan) -> Attention:
-    """Attention of a layer; all layers have the same."""
+    """The attention node, which is the same in all layers."""
     model = plan.n.model
     return Attention(
         "attention", model.heads, model.kv_heads, model.head_dim, plan.kv_heads_per_clock, plan.pair_lanes, plan.lanes,
@@ -47,7 +47,7 @@ def attention(plan: Plan) -> Attention:
 
 
 def rope(plan: Plan) -> Rope:
-    """Rope embedding of keys and queries; values pass, rounded to the width of the cache."""
+    """The RoPE node: keys and queries are rotated; values are only rounded to the width of the KV cache."""
     heads, c = attention(plan), plan.n.config
     segments = (
         Segment(heads.keys, True, c.kv_bits),
@@ -58,11 +58,12 @@ def rope(plan: Plan) -> Rope:
 
 
 def swiglu(plan: Plan) -> SwiGlu:
-    """The gate of the MLP."""
+    """The node of the MLP's gate."""
     return SwiGlu("swiglu", plan.n.model.intermediate, plan.pair_lanes // 2, plan.n)
 
 
 def _embedding(plan: Plan) -> Stage:
+    """The first stage."""
     model = plan.n.model
     node = Embedding(
         "embedding", f"{plan.prefix}embedding_rom", EMBEDDING, model.vocab, model.hidden, plan.residual, plan.lanes
@@ -71,6 +72,7 @@ def _embedding(plan: Plan) -> Stage:
 
 
 def _layer(plan: Plan, index: int) -> Stage:
+    """The stage of a layer, a module of its own."""
     nodes = chain(_attention(plan, index), _mlp(plan, index))
     return Stage("layer", f"layer{index}", tuple(nodes), f"transformer layer {index}, attention and MLP.")
 
@@ -81,7 +83,7 @@ def _attention(plan: Plan, index: int) -> list[Node]:
     heads, qkv = attention(plan), _qkv(plan, index)
     quantize = BlockFloat("out_quantize", "attention", heads.outputs, plan.lanes, n.attention_bits, c.act_bits)
     mixed = _mantissas(plan, quantize, n.attention_in_frac(index))
-    # Attention overwrites the contexts of one word with those of the next, so several words need a replay buffer.
+    # Attention overwrites the sums of one word with those of the next, so with several words a replay buffer is needed.
     replay = (
         [Replay("attention_replay", "attention", heads.outputs, plan.lanes, n.attention_bits)]
         if heads.kv_words > 1
@@ -101,10 +103,10 @@ def _attention(plan: Plan, index: int) -> list[Node]:
 
 
 def _qkv(plan: Plan, index: int) -> Linear:
-    """K, V and Q stacked in the order in which attention takes them."""
+    """The linear node of K, V and Q, stacked in the order in which attention takes them."""
     n, c, heads = plan.n, plan.n.config, attention(plan)
     keys, queries = (tuple(int(f) for f in fracs) for fracs in (n.key_fracs(index), n.query_fracs(index)))
-    kept, asked = c.qkv_bits - c.kv_bits, c.qkv_bits - c.query_bits  # bits that rotary rounds off
+    kept, asked = c.qkv_bits - c.kv_bits, c.qkv_bits - c.query_bits  # bits that RoPE rounds off
     value_frac = n.formats.layers[index].value_frac + kept
     projections = (
         Projection(layer_tensor(index, "k"), len(keys), c.qkv_bits, tuple(f + kept for f in keys)),
@@ -124,7 +126,7 @@ def _mlp(plan: Plan, index: int) -> list[Node]:
         Projection(layer_tensor(index, "up"), gate.size, c.up_bits, n.formats.layers[index].up_frac),
     )
     source = _normed(plan, layer_tensor(index, "post_norm"))
-    # The quantiser behind needs the intermediate vector twice, and SwiGLU keeps nothing: so gates and ups come twice.
+    # The quantiser needs the intermediate vector in two passes and SwiGLU stores nothing, so gates and ups pass twice.
     gate_up = _grouped("gate_up", f"{module}_gate_up", projections, source, gate.rows, plan.pair_lanes, replays=2)
     quantize = BlockFloat(
         "down_quantize", "intermediate", gate.intermediate, gate.pairs, n.intermediate_bits, c.act_bits
@@ -142,7 +144,7 @@ def _mlp(plan: Plan, index: int) -> list[Node]:
 
 
 def _head(plan: Plan) -> Stage:
-    """From the residual stream behind the last layer to logits."""
+    """The last stage, from the residual stream behind the last layer to the logits."""
     n, c, prefix = plan.n, plan.n.config, plan.prefix
     projection = Projection(HEAD, n.model.vocab, c.logit_bits, n.formats.logit_frac)
     head = _grouped("head", f"{prefix}head", (projection,), _normed(plan, FINAL_NORM), plan.vocabulary, plan.lanes)
@@ -159,7 +161,7 @@ def _grouped(
     name: str, module: str, projections: tuple[Projection, ...], source: Mantissas, rows: Order, lanes: int,
     replays: int = 1,
 ) -> Linear:  # fmt: skip
-    """A linear node with ROW_GROUPS row groups, or one where a beat holds all rows."""
+    """A linear node with ROW_GROUPS row groups, or with one if one beat holds all rows."""
     groups = min(ROW_GROUPS, len(rows) // lanes)
     return Linear(name, module, projections, source, rows, lanes, groups, replays)
 
@@ -171,12 +173,12 @@ def _to_residual(plan: Plan, name: str, module: str, tensor: str, source: Mantis
 
 
 def _norm(plan: Plan, name: str, module: str, tensor: str, before: Linear) -> Norm:
-    """The norm in front of a linear node: its planes pass as often as that one needs them."""
+    """The norm in front of the linear node `before`; its planes pass as often as that node needs them."""
     return Norm(name, module, tensor, plan.n.model.hidden, plan.residual, plan.lanes, before.input.passes)
 
 
 def _normed(plan: Plan, gain: str) -> Mantissas:
-    """Vectors that come out of a norm."""
+    """The format of vectors that come from the norm with these gains."""
     n, c = plan.n, plan.n.config
     return Mantissas(
         plan.residual, n.norm_exponents, n.norm_in_frac(0), c.act_bits, c.drop_bits, gain, c.rsqrt_bits
@@ -184,5 +186,5 @@ def _normed(plan: Plan, gain: str) -> Mantissas:
 
 
 def _mantissas(plan: Plan, quantize: BlockFloat, frac: int) -> Mantissas:
-    """Vectors that come out of a quantiser."""
+    """The format of vectors that come from a quantiser. frac: fraction bits of its input."""
     return Mantissas(quantize.order, quantize.exponents, frac, plan.n.config.act_bits, plan.n.config.drop_bits)

@@ -1,7 +1,7 @@
-"""A Merkle tree over everything of a model that is hardwired: its root, 256 bits, names it. docs/provenance.md.
+"""A Merkle tree over everything in a model that is hardwired. Its root, 256 bits, identifies the model.
 
-SHA-256 in the tree of RFC 6962: leaves and nodes are hashed under different first bytes, and the last node of a level
-that has no partner goes up as it is.
+The hash is SHA-256, and the tree is that of RFC 6962: leaves and nodes are hashed with different first bytes, and the
+last node of a level goes up unchanged if it has no partner. The format is in docs/provenance.md.
 """
 
 import hashlib
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 NODE = b"\1"
 """First byte of what is hashed for a node."""
 ROOT_BITS = 256
+"""Width of a root."""
 PARAMETERS = "parameters"
-"""Name of the leaf that says what the integers mean. No tensor has it: their names end in `.weight`."""
+"""Name of the leaf that says what the integers mean. No tensor has this name, since theirs end in `.weight`."""
 
 
 def parameters_leaf(parameters: Mapping[str, Any]) -> Leaf:
-    """What is not a tensor but decides what the tensors mean, as JSON: sorted keys, no spaces, ASCII."""
+    """The leaf of the parameters, as JSON in ASCII with sorted keys and without spaces."""
     return Leaf(PARAMETERS, json.dumps(parameters, sort_keys=True, separators=(",", ":")).encode())
 
 
 def node(left: bytes, right: bytes) -> bytes:
-    """The digest over two digests."""
+    """The digest of a node, 32 bytes, from those of its two children."""
     return hashlib.sha256(NODE + left + right).digest()
 
 
 def root(digests: Sequence[bytes]) -> bytes:
-    """The root over the digests of at least one leaf."""
+    """The root, 32 bytes, of a tree with these leaves. There must be at least one."""
     level = list(digests)
     while len(level) > 1:
         pairs = [node(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
@@ -43,7 +44,7 @@ def root(digests: Sequence[bytes]) -> bytes:
 
 
 def parameters(network: Network, model: "QuantizedModel") -> dict[str, Any]:
-    """The choices and formats under which the integers were made; the manifest has each under the same name."""
+    """The choices and formats with which the integers were made. The manifest has each of them under the same name."""
     plan = network.plan
     return {
         "numeric_config": asdict(model.config),
@@ -57,14 +58,15 @@ def parameters(network: Network, model: "QuantizedModel") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Tree:
-    """A model's Merkle tree: its leaves and their root. The first leaf holds the parameters, then comes every tensor in
-    the order of the network."""
+    """The Merkle tree of a model. Its first leaf holds the parameters; behind it is one leaf for each tensor, in the
+    order of the network.
+    """
 
     leaves: tuple[Leaf, ...]
 
     @classmethod
     def of(cls, network: Network, model: "QuantizedModel") -> "Tree":
-        """The tree of a model on a chip."""
+        """The tree of a model with its network."""
         tensors = (tensor.leaf for node in network.nodes for tensor in node.hardwired(model))
         return cls((parameters_leaf(parameters(network, model)), *tensors))
 

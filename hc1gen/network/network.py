@@ -1,4 +1,4 @@
-"""A model on a chip as one value: its nodes, in the order in which a token meets them."""
+"""A model on a chip as one value: its nodes, in the order in which a token passes them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,14 +10,18 @@ from .node import Node
 from .plan import Plan
 
 N = TypeVar("N", bound=Node)
+"""A type of node."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Nodes that stand together on the chip; all stages of one `kind` are made of the same blocks.
+    """A part of the network whose blocks are together in one module.
 
-    purpose: what a reader of its Verilog module wants to know first, where the stage is a module of its own, called
-    `name` behind the plan's prefix; None where its blocks stand in the model's module.
+    Parameters
+        kind: all stages of one kind consist of the same blocks.
+        name: name of the stage. If the stage is a module of its own, the module is called `plan.prefix + name`.
+        nodes: the nodes of the stage.
+        purpose: the comment at the top of the module; None if the blocks of the stage are in the module of the model.
     """
 
     kind: str
@@ -26,21 +30,22 @@ class Stage:
     purpose: str | None = None
 
     def of(self, kind: type[N]) -> tuple[N, ...]:
-        """The stage's nodes of one type."""
+        """The nodes of one type."""
         return tuple(node for node in self.nodes if isinstance(node, kind))
 
     def behind(self, node: Node) -> Node | None:
-        """The node that takes what `node` gives, or None behind the stage's last one."""
+        """The node behind `node`; None if `node` is the last one of the stage."""
         following = self.nodes[self.nodes.index(node) + 1 :]
         return following[0] if following else None
 
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes of a model, stage by stage, and the plan of its hardware. Everything that the chip, its manifest, its
-    proof and its costs need to know of the structure of a model follows from this list.
+    """The nodes of a model, stage by stage, and the plan of its hardware.
 
-    Raises `InputError` where a node gives another vector than the next one takes, or a tensor is hardwired twice.
+    The chip, its manifest, its proof and its costs get everything about the structure of the model from this list.
+
+    Raises `InputError` if the output of a node is not the input of the next one, or if a tensor is hardwired twice.
     """
 
     plan: Plan
@@ -70,10 +75,12 @@ class Network:
         return {each.tensor: each for node in self.of(Linear) for each in node.projections}
 
     def _joint_problems(self) -> Iterator[str]:
+        """Neighbours whose vectors differ."""
         for before, after in zip(self.nodes, self.nodes[1:], strict=False):
             if before.output != after.input:
                 yield f"{before.name} gives {before.output}, {after.name} takes {after.input}"
 
     def _tensor_problems(self) -> Iterator[str]:
+        """Tensors that are hardwired more than once."""
         for tensor in sorted({t for t in self.tensors if self.tensors.count(t) > 1}):
             yield f"{tensor}: hardwired in more than one node"

@@ -1,4 +1,4 @@
-"""What all nodes of a network have in common: a name, a vector that comes in, a vector that goes out."""
+"""What all nodes of a network have in common: a name, an input vector and an output vector."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,25 +11,31 @@ if TYPE_CHECKING:
     from ..quant.quantized import QuantizedModel
 
 Order = tuple[int | None, ...]
-"""Which element of a vector each lane of each beat holds, beat after beat; None where a lane is padding."""
+"""The element of a vector that each lane of each beat holds, beat after beat; None is padding."""
 
 
 def beats_of(order: Iterable[int | None], lanes: int) -> Order:
-    """`order`, padded with None to whole beats of `lanes`."""
+    """`order`, padded with None to whole beats of `lanes` elements."""
     order = tuple(order)
     return order + (None,) * (-len(order) % lanes)
 
 
 def places(order: Sequence[int | None]) -> list[int]:
-    """For every element of a vector, the place that it has in `order`."""
+    """For each element of a vector, its place in `order`."""
     where = {index: place for place, index in enumerate(order) if index is not None}
     return [where[index] for index in range(len(where))]
 
 
 @dataclass(frozen=True)
 class Flow:
-    """How a vector travels from one node to the next: as beats of `lanes` elements, or as `planes`, one bit of all
-    elements at a time, least significant bits first. A vector passes `passes` times, each time whole."""
+    """How a vector travels from one node to the next.
+
+    Parameters
+        order: order of the elements.
+        lanes: elements of a beat; 1 for bit-planes.
+        passes: how often the whole vector passes.
+        planes: whether it travels as bit-planes, least significant plane first, instead of beats.
+    """
 
     order: Order
     lanes: int
@@ -44,9 +50,9 @@ class Flow:
 
 @dataclass(frozen=True)
 class Node:
-    """One step of a model. `name` tells it from the other nodes of its stage.
+    """One step of a model. Its `name` is unique within its stage.
 
-    A node checks itself when it is made and raises `InputError` with everything that is wrong with it.
+    A node checks itself when it is made. It raises `InputError` with everything that is wrong with it.
     """
 
     name: str
@@ -56,17 +62,17 @@ class Node:
             raise InputError(f"node {self.name}", found)
 
     def problems(self) -> Iterable[str]:
-        """What is wrong with the node, in words; nothing where it is sound."""
+        """Everything that is wrong with the node, one sentence each; nothing if it is correct."""
         return ()
 
     @property
     def input(self) -> Flow:
-        """The vector that the node takes."""
+        """The flow of the vector that the node takes."""
         raise NotImplementedError
 
     @property
     def output(self) -> Flow:
-        """The vector that the node gives."""
+        """The flow of the vector that the node gives."""
         raise NotImplementedError
 
     @property
@@ -75,12 +81,15 @@ class Node:
         return ()
 
     def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
-        """The node's tensors as they stand on the chip, in the order of `tensors`."""
+        """The node's tensors in the integers of the chip, in the order of `tensors`."""
         return ()
 
 
 def order_problems(what: str, order: Order, size: int, lanes: int) -> Iterable[str]:
-    """What keeps `order` from holding each of `size` elements once, in whole beats of `lanes`."""
+    """What is wrong with `order`, which must hold each of `size` elements once, in whole beats of `lanes` elements.
+
+    `what` names the elements in the message.
+    """
     held = sorted(index for index in order if index is not None)
     if held != list(range(size)):
         yield f"{what}: got {len(held)} places, expected each of the {size} elements once"

@@ -1,4 +1,4 @@
-"""The choices of a chip's user, and the widths and orders that all parts of one model's hardware share."""
+"""The plan of a model's hardware: the choices of the user, and the widths and orders that follow from them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +10,13 @@ from .node import Order, beats_of
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user chooses of the chip's shape.
+    """The user's choices for the shape of one model's hardware.
 
-    lanes: elements of a residual beat, 1..hidden; kv_heads_per_clock: KV heads that attention handles at once; prefix:
-    what the names of the model's modules begin with, where a chip has two models.
+    Parameters
+        n: widths and tables, and the context, which is the number of positions of the KV cache, 1..max_positions.
+        lanes: elements of a beat of the residual stream, 1..hidden.
+        kv_heads_per_clock: KV heads that attention handles in one clock, 1..kv_heads.
+        prefix: beginning of the names of the model's modules; it tells the two models of a chip apart.
     """
 
     n: Numerics
@@ -22,7 +25,7 @@ class Plan:
     prefix: str = ""
 
     def verify(self) -> None:
-        """Raise `InputError` naming every choice outside its range."""
+        """Raise `InputError` with every choice that is outside its range."""
         model, problems = self.n.model, []
         limits = [
             ("lanes", self.lanes, model.hidden),
@@ -37,22 +40,22 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Whose plan it is: `target`, or the prefix without its underscore."""
+        """Name of the model: `target` if there is no prefix, else the prefix without its underscore."""
         return self.prefix.removesuffix("_") or "target"
 
     @property
     def pair_lanes(self) -> int:
-        """Lanes where elements come in pairs (rotary pairs, gate and up): `lanes` rounded up to even."""
+        """Lanes of beats that hold pairs (rotary pairs, or gate and up): `lanes`, rounded up to an even number."""
         return self.lanes + self.lanes % 2
 
     @property
     def position_bits(self) -> int:
-        """Unsigned bits of a position in the context."""
+        """Unsigned width of a position."""
         return max(1, (self.n.context - 1).bit_length())
 
     @property
     def token_bits(self) -> int:
-        """Unsigned bits of a token id."""
+        """Unsigned width of a token id."""
         return max(1, (self.n.model.vocab - 1).bit_length())
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The replay buffer: a vector that the next node needs twice and the one before gives once."""
+"""The replay buffer: it is between a node that gives a vector once and a node that needs it in two passes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,13 @@ from .node import Flow, Node, Order
 
 @dataclass(frozen=True)
 class Replay(Node):
-    """kind: which of the model's vectors it keeps; bits: of an element."""
+    """A replay buffer.
+
+    Parameters
+        kind: which vector of the model it keeps. Buffers of one kind share a module.
+        order, lanes: order and lanes of the vector.
+        bits: signed width of an element.
+    """
 
     kind: str
     order: Order
@@ -16,10 +22,10 @@ class Replay(Node):
 
     @property
     def input(self) -> Flow:
-        """A vector, once."""
+        """A vector in one pass."""
         return Flow(self.order, self.lanes)
 
     @property
     def output(self) -> Flow:
-        """The same vector, twice."""
+        """The same vector in two passes."""
         return Flow(self.order, self.lanes, passes=2)

@@ -1,4 +1,4 @@
-"""Rope position embedding (Su et al. 2021): pairs of elements are turned by an angle that grows with the position."""
+"""Rotary position embedding, RoPE (Su et al. 2021): pairs of elements are rotated by angles of the position."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,14 @@ from .node import Flow, Node, Order
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of the vector: order of its elements in whole beats, whether they are turned, and the width that they are
-    rounded to. Turned elements are numbered head by head, and a pair of them stands side by side."""
+    """A part of the vector.
+
+    Parameters
+        order: order of its elements, in whole beats. Rotated elements are numbered head by head, and the two elements
+            of a pair are neighbours.
+        turned: whether its elements are rotated.
+        out_bits: signed width to which its elements are rounded.
+    """
 
     order: Order
     turned: bool
@@ -19,7 +25,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Rope(Node):
-    """segments: parts of the vector, one after the other; head_dim: elements of a head; n: widths and tables."""
+    """The rotation of keys and queries.
+
+    Parameters
+        segments: the parts of the vector, one behind the other.
+        lanes: lanes of a beat, even.
+        head_dim: elements of a head.
+        position_bits: unsigned width of a position.
+        n: widths and tables.
+    """
 
     segments: tuple[Segment, ...]
     lanes: int
@@ -29,17 +43,17 @@ class Rope(Node):
 
     @property
     def input(self) -> Flow:
-        """Every segment, its elements numbered through."""
+        """All segments; their elements are numbered consecutively."""
         return Flow(numbered(segment.order for segment in self.segments), self.lanes)
 
     @property
     def output(self) -> Flow:
-        """The same order."""
+        """The same elements in the same order."""
         return self.input
 
 
 def numbered(orders: Iterable[Order]) -> Order:
-    """Orders one behind the other, elements numbered through."""
+    """One order that consists of `orders`, one behind the other; their elements are numbered consecutively."""
     joined: list[int | None] = []
     first = 0
     for order in orders:

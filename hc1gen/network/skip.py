@@ -1,4 +1,4 @@
-"""The skip connection round a sublayer: where it leaves the residual stream, and where it comes back."""
+"""The skip connection around a sublayer: `Branch` is where it begins, `Residual` where it ends."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,11 @@ from .node import Flow, Node, Order
 
 @dataclass(frozen=True)
 class Branch(Node):
-    """The residual stream is kept, and its vector goes into a sublayer: twice, since what stands at the beginning of a
-    sublayer finds the vector's exponent in the first pass."""
+    """Keeps the residual stream and gives it to a sublayer.
+
+    The vector passes twice, because the norm at the beginning of a sublayer finds its exponent in the first pass.
+    order, lanes: order and lanes of the residual stream.
+    """
 
     order: Order
     lanes: int
@@ -20,23 +23,26 @@ class Branch(Node):
 
     @property
     def output(self) -> Flow:
-        """The same vector, twice."""
+        """The same vector in two passes."""
         return Flow(self.order, self.lanes, passes=2)
 
 
 @dataclass(frozen=True)
 class Residual(Node):
-    """What a sublayer gives is added to the residual stream that `Branch` kept, saturated to its width."""
+    """Adds the result of a sublayer to the residual stream that `Branch` kept, and saturates the sum.
+
+    order, lanes: order and lanes of the residual stream.
+    """
 
     order: Order
     lanes: int
 
     @property
     def input(self) -> Flow:
-        """What the sublayer gives."""
+        """The result of the sublayer."""
         return Flow(self.order, self.lanes)
 
     @property
     def output(self) -> Flow:
-        """The sum."""
+        """The residual stream behind the sublayer."""
         return Flow(self.order, self.lanes)

@@ -1,4 +1,4 @@
-"""The gate of a gated MLP, SwiGLU (Shazeer 2020): silu(gate) * up."""
+"""SwiGLU (Shazeer 2020), the gate of the MLP: the intermediate vector is silu(gate) * up."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,13 @@ from .node import Flow, Node, Order, beats_of
 
 @dataclass(frozen=True)
 class SwiGlu(Node):
-    """size: elements of the intermediate vector; pairs: of gate and up in a beat; n: widths and tables."""
+    """The gate of the MLP.
+
+    Parameters
+        size: elements of the intermediate vector.
+        pairs: pairs of gate and up in a beat.
+        n: widths and tables.
+    """
 
     size: int
     pairs: int
@@ -17,21 +23,21 @@ class SwiGlu(Node):
 
     @cached_property
     def rows(self) -> Order:
-        """Rows of gate and up (numbered behind gate's), alternating."""
+        """Order of the rows: a row of gate and its row of up alternate. Up's rows are numbered behind those of gate."""
         pairs = ((i, self.size + i) for i in range(self.size))
         return beats_of((row for pair in pairs for row in pair), 2 * self.pairs)
 
     @cached_property
     def intermediate(self) -> Order:
-        """Elements of the intermediate vector."""
+        """Order of the intermediate vector."""
         return beats_of(range(self.size), self.pairs)
 
     @property
     def input(self) -> Flow:
-        """Gates and ups, as often as the intermediate vector is needed behind."""
+        """Gates and ups in two passes, because SwiGLU stores nothing and the intermediate vector must pass twice."""
         return Flow(self.rows, 2 * self.pairs, passes=2)
 
     @property
     def output(self) -> Flow:
-        """The intermediate vector, twice."""
+        """The intermediate vector in two passes."""
         return Flow(self.intermediate, self.pairs, passes=2)

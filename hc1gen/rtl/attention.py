@@ -14,11 +14,13 @@ from .types import lanes
 from .wiring import Wiring, wire
 
 KV_CACHE = "kv_cache"
+"""Name of the memory with the keys and values of a layer, without the prefix of the model."""
 SCORE_BUFFER = "score_buffer"
+"""Name of the memory with the scores of a token, without the prefix of the model."""
 
 
 def memories(node: network.Attention) -> list[Memory]:
-    """The memories that `Attention` instantiates."""
+    """The memories that `Attention` instantiates: the KV cache and the score buffer."""
     word = node.kv_heads_per_clock * node.head_dim * node.n.config.kv_bits
     scores = node.kv_heads_per_clock * node.group * node.n.score_bits
     words = node.n.context * node.kv_words * 2
@@ -29,13 +31,27 @@ def memories(node: network.Attention) -> list[Memory]:
 
 
 class Attention(wiring.Component):
-    """`golden.attention.attend` for one token at a time, over the positions 0..position in the KV cache.
+    """Attention of one layer: KV cache, scores, softmax and weighted sum of values, one token at a time.
 
-    position: stands from the token's first beat of x until its last beat of y has left. x: K, V and Q after RoPE in
-    `node.keys`, `node.values`, `node.queries` order, each element in the low bits of its lane. y: contexts in
-    `node.outputs` order, padding lanes 0; where `node.kv_words` is 1, all of them twice. The token's K and V are
-    written at `position`; positions above it are not read, so going back to an earlier position needs nothing but its
-    number. A reset leaves the memories as they are.
+    The keys and values of the token are written to the KV cache at `position`. Then two passes go over the positions
+    0..position for each word of the cache: the first computes the scores and their maximum, the second weights the
+    values with the probabilities. At the end each sum is divided by the sum of its probabilities. Positions above
+    `position` are not read, so to return to an earlier position, a token with that position is all that is needed.
+
+    Parameters
+        node: heads, orders, lanes and widths.
+    Ports
+        position (in, `node.position_bits` bits): position of the token. It must stand from the token's first beat of x
+            until its last beat of y has left.
+        x (in, stream of `node.pair_lanes` elements of `max(query_bits, kv_bits)` bits): keys, values and queries after
+            RoPE, in the orders `node.keys`, `node.values` and `node.queries`, each in the low bits of its lane.
+        y (out, stream of `node.lanes` elements of `attention_bits` bits): the attention output in the order
+            `node.outputs`, padding lanes 0; in two passes if `node.kv_words` is 1, else in one.
+        Reset discards the token inside. It does not change the memories.
+    Timing
+        latency, duration, pace, recovery.
+    Golden counterpart
+        `hc1gen.golden.attention.attend`.
     """
 
     pace = AttentionControl.pace
@@ -60,7 +76,7 @@ class Attention(wiring.Component):
         return self.control.latency(position) + self.normaliser.latency(0)
 
     def duration(self, position: int) -> int:
-        """Clocks from the token's last beat of x to its last beat of y, all words coming for the first time."""
+        """Clocks from the token's last beat of x to its last beat of y; if y is in two passes, of the first pass."""
         last = self.normaliser.beats - 1
         others = (self.node.kv_words - 1) * (self.control.latency(position) + self.normaliser.taken(last))
         return others + self.control.latency(position) + self.normaliser.latency(last)
@@ -84,7 +100,10 @@ class Attention(wiring.Component):
         return m
 
     def _kv_cache(self, m: Module, control: AttentionControl) -> Signal:
-        """The word read last. A word is written with its last beat, the beats before it wait in a register."""
+        """The KV cache; returns the word that was read last.
+
+        A word is written together with its last beat. The beats before it wait in a register.
+        """
         bits = self.node.n.config.kv_bits
         width = self.node.kv_heads_per_clock * self.node.head_dim * bits
         beat = Cat(self.x.payload[lane][:bits] for lane in range(self.node.pair_lanes))
@@ -108,7 +127,9 @@ class Attention(wiring.Component):
         return data
 
     def _queries(self, m: Module, control: AttentionControl) -> list[Value]:
-        """The queries of the word that is worked on, by query head and element; all of the token's are kept."""
+        """Registers for all queries of the token; returns those of the word at work, query head by query head, element
+        by element.
+        """
         bits, per_beat = self.node.n.config.query_bits, self.node.pair_lanes
         count = self.node.kv_heads_per_clock * self.node.group * self.node.head_dim
         words = []
@@ -126,7 +147,7 @@ class Attention(wiring.Component):
     def _heads(
         self, m: Module, control: AttentionControl, normaliser: Normaliser, queries: list[Value], word: Signal
     ) -> None:
-        """The query heads of a word, and the score buffer between their two passes."""
+        """The query heads that work on a word, and the score buffer between their two passes."""
         n, group = self.node.n, self.node.group
         d = self.node.head_dim
         heads = [Head(n) for _ in range(self.node.kv_heads_per_clock * group)]
@@ -155,7 +176,7 @@ class Attention(wiring.Component):
 
 @wire.register
 def _(node: network.Attention, stage: Wiring) -> None:
-    """One block, which follows the position of the token in the stage."""
+    """One block, connected to the position of the token in the stage."""
     attention = stage.place(node.name, "attention", node, lambda: Attention(node))
     attention.nets["position"] = stage.position
     stage.take(attention)
@@ -163,6 +184,6 @@ def _(node: network.Attention, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.Attention, walk: Walk) -> list[Step]:
-    """From the last query to the last beat of contexts in their first pass, longer with every position."""
+    """From the last query to the last beat of the attention output's first pass; it grows with the position."""
     share = 1 / node.output.passes
     return [Step(node.name, walk.blocks["attention"].duration(walk.position), f"{node.name}_y", share)]

@@ -1,4 +1,4 @@
-"""The chip: a target, a sampler and the sequencer round them; with a draft, the circuits of speculation too."""
+"""The chip: the target, its sampler and the sequencer; with a draft, also the circuits of speculative decoding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,15 +24,18 @@ from .transformer import Transformer
 from .verifier import Verifier
 
 DRAFT = "draft_"
-"""What the names of the draft's modules begin with."""
+"""Prefix of the names of the draft's modules."""
 SETTINGS = ("limit", "temperature", "seed", "speculate")
 ROOT = "model_root"
-"""Port that says which model this is."""
+"""Name of the output port that identifies the model: a constant, the Merkle root of the weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """A target, and a draft that may run `ahead` tokens ahead of it (`draft` None: a chip without speculation)."""
+    """A chip with a target, and with a draft that may run `ahead` tokens ahead of it.
+
+    If `draft` is None, the chip has no speculative decoding and `ahead` is 0.
+    """
 
     target: Transformer
     draft: Transformer | None = None
@@ -40,11 +43,11 @@ class Chip:
 
     @property
     def transformers(self) -> list[Transformer]:
-        """The target, then the draft."""
+        """The target and, after it, the draft if there is one."""
         return [self.target] if self.draft is None else [self.target, self.draft]
 
     def verify(self) -> None:
-        """Raise `InputError` where a plan does not fit its model, or the draft does not fit the target."""
+        """Raises `InputError` if a plan does not fit its model, or if the draft does not fit the target."""
         for transformer in self.transformers:
             transformer.plan.verify()
         if self.draft is None:
@@ -68,17 +71,17 @@ class Chip:
 
     @cached_property
     def trees(self) -> list[Tree]:
-        """The target's Merkle tree, then the draft's."""
+        """The target's Merkle tree and, after it, the draft's if there is one."""
         return [Tree.of(each.network, each.model) for each in self.transformers]
 
     @property
     def root(self) -> bytes:
-        """Names everything that is hardwired: the target's root; with a draft, the node over both roots."""
+        """The Merkle root of everything that is hardwired; with a draft, the node over the roots of both models."""
         return merkle.root([tree.root for tree in self.trees])
 
     @cached_property
     def blocks(self) -> dict[str, wiring.Component]:
-        """Every block outside the transformers, by module name."""
+        """The blocks outside the transformers, by module name."""
         target = self.target.plan
         kinds: dict[str, wiring.Component] = {
             "sequencer": Sequencer(target, target.n.model.eos, self.ahead),
@@ -96,14 +99,14 @@ class Chip:
         }
 
     def components(self) -> dict[str, wiring.Component]:
-        """Every block that Amaranth writes, by module name."""
+        """All blocks whose Verilog Amaranth writes, by module name."""
         found = dict(self.blocks)
         for transformer in self.transformers:
             found |= transformer.blocks.components()
         return found
 
     def memories(self) -> list[Memory]:
-        """Every kind of memory, once."""
+        """All memory modules, each once."""
         found: dict[Memory, None] = {}
         for transformer in self.transformers:
             for node in transformer.network.of(Attention):
@@ -114,13 +117,13 @@ class Chip:
         return list(found)
 
     def netlists(self) -> Iterator[Netlist]:
-        """Every module that only wires others together, leaves first."""
+        """The modules that only connect other modules. A module comes after those that it instantiates."""
         for transformer in self.transformers:
             yield from transformer.netlists
         yield self._top()
 
     def _top(self) -> Netlist:
-        """The top module, ports as in `Sequencer`."""
+        """The top module. Its ports are those of `Sequencer` with the same names, and the root."""
         sequencer = self.blocks["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
@@ -141,14 +144,14 @@ class Chip:
         return netlist
 
     def _place(self, netlist: Netlist, transformer: Transformer, control: Placed, issue: str) -> Placed:
-        """A transformer, fed by the sequencer."""
+        """Places a transformer that gets its tokens from the port `issue` of the sequencer."""
         placed = netlist.place(transformer.plan.name, transformer.plan.name, transformer.signature.create())
         netlist.stream(control, placed, issue)
         placed.nets["epoch"] = netlist.net(control, "epoch")
         return placed
 
     def _choose(self, netlist: Netlist, kind: str, source: Placed, control: Placed, temperature: Placed) -> Placed:
-        """What chooses tokens from a transformer's logits, with the random numbers that it needs."""
+        """Places the block that chooses tokens from a transformer's logits, and the random number generator for it."""
         chooser = netlist.place(kind, kind, self.blocks[kind])
         random = netlist.place(f"{source.name}_random", f"{source.name}_random", self.blocks[f"{source.name}_random"])
         random.nets["seed"] = netlist.net(control, "held_seed")
@@ -162,7 +165,7 @@ class Chip:
 
     def _sampler(self, netlist: Netlist, kind: str, source: Placed, word: str, control: Placed,
                  temperature: Placed) -> Placed:  # fmt: skip
-        """A sampler: it takes one of the two random words, "test" or "draw"."""
+        """Places a sampler, which uses one of the two random words of a position: `word` is "test" or "draw"."""
         sampler = self._choose(netlist, kind, source, control, temperature)
         used, unused = f"{source.name}_{word}", f"unused_{source.name}_word"
         netlist.split(netlist.placed(f"{source.name}_random"), "y__payload", {word: used}, rest=unused)
@@ -172,7 +175,10 @@ class Chip:
     def _decide(
         self, netlist: Netlist, source: Placed, chooser: Placed, control: Placed, port: str, choice: str
     ) -> None:
-        """What was chosen goes to the sequencer, with the tag of the token that it follows."""
+        """Connects a chosen token to the sequencer's input `port`, with the tag of the token that it follows.
+
+        choice: the net that holds the chosen token.
+        """
         valid, ready = netlist.net(chooser, "y__valid"), netlist.net(control, f"{port}__ready")
         chooser.nets["y__ready"] = ready
         control.nets[f"{port}__valid"] = valid
@@ -180,7 +186,7 @@ class Chip:
         source.nets["done"] = f"{valid} & {ready}"
 
     def _plain(self, netlist: Netlist, target: Placed, control: Placed, temperature: Placed) -> None:
-        """The target's sampler on a chip without a draft."""
+        """Places the target's sampler on a chip without a draft."""
         sampler = self._sampler(netlist, "sampler", target, "draw", control, temperature)
         for port in ("e", "e_valid", "e_beat"):
             netlist.open(sampler, port)
@@ -190,7 +196,7 @@ class Chip:
     def _speculation(
         self, netlist: Netlist, target: Placed, proposer: Transformer, control: Placed, temperature: Placed
     ) -> None:
-        """The draft with its sampler, the queue of what it proposes, and the verifier, which samples for the target."""
+        """Places the draft, its sampler, the queue of its proposals, and the verifier, which samples for the target."""
         draft = self._place(netlist, proposer, control, "draft_issue")
         sampler = self._sampler(netlist, "draft_sampler", draft, "test", control, temperature)
         netlist.split(sampler, "y__payload", {"token": "proposal"}, rest="weight_and_total")
@@ -212,7 +218,7 @@ class Chip:
         self._decide(netlist, target, verifier, control, "sampled", netlist.net(verifier, "y__payload"))
 
     def _purpose(self) -> str:
-        """What someone who opens the top module wants to know first."""
+        """The comment at the head of the top module: what its ports mean."""
         token_bits = self.target.plan.token_bits
         out = output_token(token_bits, draft=self.draft is not None)
         lines = [

@@ -1,7 +1,8 @@
-"""The clocks of a token, added up from what the nodes of the network say of their blocks (`types.py` has the terms).
+"""The clocks that a token takes, added up from the latencies of the blocks (`types.py` defines the terms).
 
-A token is alone in the chip, and nothing outside stalls: as when an answer is generated without speculation. Then the
-chip counts just as many. A step ends with the last word that it puts out, an exponent with the first bit-plane.
+The sums hold for a token that is alone in the chip while nothing outside stalls, as in an answer without speculation.
+Then they equal the clocks that the chip itself counts. A step ends with the last word that it puts out; a step that
+puts out an exponent ends with the first bit-plane.
 """
 
 from ..network import Stage
@@ -14,11 +15,11 @@ from .transformer import Transformer
 from .verifier import Verifier
 
 POSITION = 64
-"""Where in the text a token's clocks are stated, unless the context ends before."""
+"""Position in the text for which the clocks of a token are stated, if the context is long enough."""
 
 
 def stage_steps(target: Transformer, stage: Stage, position: int) -> list[Step]:
-    """A token's steps through one stage of the network, without those that add no clock."""
+    """The steps of a token at `position` through one stage of the network. Steps of 0 clocks are left out."""
     walk, steps = Walk(target.blocks.kinds, stage, position), []
     for node in stage.nodes:
         added = clocks(node, walk)
@@ -28,10 +29,11 @@ def stage_steps(target: Transformer, stage: Stage, position: int) -> list[Step]:
 
 
 def logits(target: Transformer, position: int) -> list[Step]:
-    """From a token's issue to its last beat of logits, a stage that is a module being one step.
+    """The steps from the issue of a token at `position` to its last beat of logits.
 
-    Such a stage takes a token's first beats while the stage before still gives the others: only behind the embedding,
-    which gives them at its own pace, do the clocks of coming in count.
+    A stage that is a module of its own is one step. It takes the first beats of a token while the stage before it still
+    puts out the others, so its entrance clocks do not count. Only the first such stage, after the embedding, counts
+    them, because the embedding puts out beats at its own pace.
     """
     found: list[Step] = []
     for stage in target.network.stages:
@@ -47,12 +49,12 @@ def logits(target: Transformer, position: int) -> list[Step]:
 
 
 def _head(target: Transformer) -> int:
-    """Clocks from the last beat out of the last layer to the last beat of logits."""
+    """Clocks from the last beat that the last layer puts out to the last beat of logits."""
     return total(stage_steps(target, target.network.stages[-1], 0))
 
 
 def _random_wait(target: Transformer) -> int:
-    """Clocks that a choice waits for its random number, asked for when the token has passed the head gate."""
+    """Clocks that the sampler waits for its random number, which is asked for when the token passes the head gate."""
     asked = target.blocks.kinds["head_gate"].position_latency
     return max(0, asked + Threefry.latency - _head(target) - Sampler.full_latency)
 
@@ -62,33 +64,46 @@ def _choice(target: Transformer, latency: int) -> list[Step]:
 
 
 def greedy_choice(target: Transformer) -> list[Step]:
-    """From the last beat of logits to the likeliest token on `out`, and on `issue`; with a draft, accepted or not."""
+    """The steps from the last beat of logits to the most likely token on `out` and `issue`.
+
+    With a draft they are the same for an accepted and for a rejected proposal.
+    """
     return _choice(target, Sampler.greedy_latency)
 
 
 def drawn_choice(target: Transformer, beat: int) -> list[Step]:
-    """From the last beat of logits to a drawn token on `out`, the draft not asked; it is in this beat of the
-    vocabulary."""
+    """The steps from the last beat of logits to a drawn token on `out`, if the draft was not asked.
+
+    beat: the beat of the vocabulary that holds the token.
+    """
     return _choice(target, Sampler(target.plan).drawn_latency(beat))
 
 
 def accepted_choice(target: Transformer) -> list[Step]:
-    """From the last beat of logits to an accepted proposal on `out`, at a temperature, if it was there in time."""
+    """The steps from the last beat of logits to an accepted proposal on `out`, at a temperature above 0.
+
+    The proposal was in the queue in time.
+    """
     return _choice(target, Verifier(target.plan).accepted_latency)
 
 
 def rejected_choice(target: Transformer, beat: int) -> list[Step]:
-    """From the last beat of logits to the token on `out` that replaces a proposal, at a temperature; it is in this beat
-    of the vocabulary."""
+    """The steps from the last beat of logits to the token on `out` that replaces a rejected proposal.
+
+    The temperature is above 0. beat: the beat of the vocabulary that holds the token.
+    """
     return _choice(target, Verifier(target.plan).rejected_latency(beat))
 
 
 def greedy_token(target: Transformer, position: int) -> list[Step]:
-    """From one greedy token on `out`, which is issued at `position`, to the next."""
+    """The steps from one greedy token on `out`, which is issued at `position`, to the next token on `out`."""
     return logits(target, position) + greedy_choice(target)
 
 
 def clocks_per_token(target: Transformer) -> dict[str, int]:
-    """JSON fields: clocks of a greedy token at `position`, which is POSITION or, in a shorter context, the last one."""
+    """JSON fields: the clocks of a greedy token at `position`.
+
+    The position is POSITION or, if the context is shorter, the last one.
+    """
     position = min(POSITION, target.plan.n.context - 1)
     return {"position": position, "clocks": total(greedy_token(target, position))}

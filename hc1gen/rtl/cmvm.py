@@ -1,4 +1,4 @@
-"""Control of a CMVM tile: eight bit-planes in, beats of accumulators out."""
+"""The controller of a CMVM tile (constant matrix-vector multiplication): bit-planes in, beats of accumulators out."""
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
@@ -7,18 +7,22 @@ from amaranth.lib.wiring import In, Out
 from .types import counter, lanes
 
 SHIFT_BITS = 8
-"""Signed width of a row's shift."""
+"""Signed width of the shift of a row."""
 EXPONENT_BITS = 8
-"""Signed width of the exponent of a vector entering a CMVM."""
+"""Signed width of the exponent of a vector that enters a CMVM."""
 
 
 def plane_layout(columns: int, factor_bits: int = 0) -> data.StructLayout:
-    """One bit of every mantissa of a vector; its exponent and factor hold with the last plane."""
+    """A bit-plane: one bit of every mantissa of a vector [columns], with the vector's exponent [EXPONENT_BITS, signed]
+    and, if `factor_bits` is not 0, its factor [factor_bits, unsigned]. Both are valid with the last plane.
+    """
     return data.StructLayout({"plane": columns, **_common(factor_bits)})
 
 
 def accumulator_layout(count: int, acc_bits: int, scale_bits: int, factor_bits: int = 0) -> data.StructLayout:
-    """A beat of accumulators with their rows' scales, and what all of the vector have in common."""
+    """A beat of results: for each of `count` lanes the accumulator [acc_bits, signed], the row's scale as a mantissa
+    [scale_bits, unsigned] and a right shift [SHIFT_BITS, signed]; and the exponent and factor of the whole vector.
+    """
     return data.StructLayout(
         {
             "acc": lanes(count, acc_bits),
@@ -30,21 +34,51 @@ def accumulator_layout(count: int, acc_bits: int, scale_bits: int, factor_bits: 
 
 
 def _common(factor_bits: int) -> dict[str, ShapeLike]:
-    """Fields that all elements of a vector share; there is no factor where it has no bits."""
+    """The fields that all elements of a vector share; if `factor_bits` is 0, there is no factor."""
     return {"exponent": signed(EXPONENT_BITS), **({"factor": unsigned(factor_bits)} if factor_bits else {})}
 
 
 class Cmvm(wiring.Component):
-    """Drives one tile: takes `act_bits` planes, least significant first, then reads the rows out in `beats` beats, so
-    often as `rereads` says. A tile in several row groups takes the planes for each group, which is then read out.
+    """Controls one CMVM tile: feeds it the bit-planes of a vector, then reads its rows out beat by beat.
+
+    A tile in several row groups takes all planes once for each group, and the rows of the group are read out before the
+    next group begins.
+
+    Parameters
+        columns: bits of a plane.
+        beats: beats of results, over all row groups.
+        count: lanes, rows of a beat.
+        acc_bits: signed width of an accumulator.
+        scale_bits: unsigned width of the mantissa of a row's scale.
+        act_bits: planes of a vector.
+        factor_bits: unsigned width of the factor of a vector; 0 if there is none.
+        rereads: how often the rows are read out after the planes, at least 1.
+        row_groups: groups of beats that share registers. All groups have `group_beats` beats, but the last one has
+            `last_beats`.
+    Ports
+        x (in, stream of `plane_layout`): `act_bits` planes for each row group, least significant first.
+        y (out, stream of `accumulator_layout`): the rows of each group, `rereads` times.
+        step, first, last (out, 1 bit each): to the tile: take `plane` in this clock; it is the first, or the last,
+            plane.
+        plane (out, `columns` bits): to the tile: the plane.
+        read (out, 1 bit): to the tile: put beat `beat` on acc, mantissa and shift in the next clock.
+        group (out, unsigned; only with several row groups): to the tile: number of the row group.
+        beat (out, unsigned): to the tile: number of the beat within its group.
+        acc, mantissa, shift (in, `count` fields each of acc_bits, scale_bits and SHIFT_BITS bits): from the tile: the
+            beat that was read last. They must stand until the next `read`.
+        Reset discards the vector inside; the next plane is then the first one of a vector.
+    Timing
+        latency, pace, recovery, plane_span, duration, again.
+    Golden counterpart
+        `hc1gen.golden.cmvm.linear`: its product, before `requantize`.
     """
 
     latency = 2
-    """Clocks from the last plane of a group to the group's first beat."""
+    """Clocks from the last plane for a row group to the first beat of the group."""
     pace = 1
     """Clocks from one plane to the next, and from one beat to the next."""
     recovery = 0
-    """Clocks from the last beat of a group until the first plane of the next one, or of the next vector, is taken."""
+    """Clocks from the last beat of a group until the next plane is taken, for the next group or of the next vector."""
 
     def __init__(
         self, columns: int, beats: int, count: int, acc_bits: int, scale_bits: int, act_bits: int,
@@ -79,21 +113,24 @@ class Cmvm(wiring.Component):
 
     @property
     def plane_span(self) -> int:
-        """Clocks from the first plane of a vector to its last one for the last row group; the others are read out
-        in between."""
+        """Clocks from the first plane of a vector to its last plane for the last row group. The other row groups are
+        read out in between.
+        """
         planes = (self.act_bits - 1) * self.pace
         group = planes + self.latency + (self.group_beats - 1) * self.pace + self.recovery
         return (self.row_groups - 1) * group + planes
 
     @property
     def duration(self) -> int:
-        """Clocks from the last plane for the last row group to that group's last beat, read for the first time."""
+        """Clocks from the last plane for the last row group to the last beat of that group's first read-out."""
         return self.latency + (self.last_beats - 1) * self.pace
 
     @property
     def again(self) -> int:
-        """Clocks from the last beat of a vector to the same beat, where all rows are read twice: with one row group
-        from the accumulators, with several from the planes, which pass again."""
+        """Clocks from the last beat of a vector's results to the same beat of their second pass.
+
+        With one row group, the rows are reread from their registers. With several, the planes pass again.
+        """
         if self.row_groups == 1:
             return self.beats * self.pace
         return self.recovery + self.plane_span + self.duration

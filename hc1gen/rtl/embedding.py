@@ -1,4 +1,4 @@
-"""The embedding: a token's hardwired row of weights times the row's scale, as beats of the residual stream."""
+"""The embedding: the row of a token in a hardwired table, times the scale of the row, as residual-stream beats."""
 
 from collections.abc import Iterator
 
@@ -20,21 +20,25 @@ from .wiring import Wiring, tables, wire
 
 
 def embedding_scale_bits(table: Table) -> int:
-    """Unsigned bits that hold every row's scale."""
+    """Unsigned width of a scale, wide enough for every row of the table; at least 1."""
     return max(1, int(table.scale.max()).bit_length())
 
 
 def embedding_bits(table: Table) -> int:
-    """Bits that hold every weight: 3, but for a model with wider rows."""
+    """Signed width of a weight, wide enough for every row: 3, or more if the model has rows of more bits."""
     return int(row_bits(table.weights).max())
 
 
 def embedding_rom(node: network.Embedding, table: Table, token_bits: int) -> Iterator[str]:
-    """Lines (with their ends) of the combinational Verilog module `node.module`.
+    """The Verilog module `node.module`, which is combinational: its lines, each with its line break.
 
-    token [token_bits] -> row [embedding_bits(table) * len(node.order)], two's-complement weights in the
-    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(table)], unsigned; mirrored
-    [1]: the weights stand there negated. A token that the vocabulary does not have gives 0.
+    Ports
+        token (in, token_bits bits): a token id.
+        row (out, embedding_bits(table) bits for each place of `node.order`): the weights of the token, two's
+            complement, in the order of the residual stream, the first one in the low bits; padding is 0.
+        scale (out, embedding_scale_bits(table) bits, unsigned): the scale of the row.
+        mirrored (out, 1 bit): if 1, `row` holds the negated weights.
+        All outputs are 0 for a token id that is not in the vocabulary.
     """
     weight_bits, scale_bits = embedding_bits(table), embedding_scale_bits(table)
     bits = weight_bits * len(node.order)
@@ -58,7 +62,7 @@ def embedding_rom(node: network.Embedding, table: Table, token_bits: int) -> Ite
 
 
 def _row(weights: np.ndarray, bits: int, order: Order) -> int:
-    """Weights [hidden] as one word, `bits` for each."""
+    """Weights [width] as one integer: `bits` bits for each place of `order`, the first place in the low bits."""
     places = np.arange(bits)
     ordered = np.array([0 if i is None else int(weights[i]) for i in order])
     ones = (ordered[:, None] >> places & 1).astype(np.uint8)
@@ -66,16 +70,32 @@ def _row(weights: np.ndarray, bits: int, order: Order) -> int:
 
 
 class Embedding(wiring.Component):
-    """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
+    """Looks up a token's row of hardwired weights and multiplies it by the scale of the row.
 
-    x: tagged tokens; taken together with the last beat of its row. y: tagged beats. `rom` is the module that
-    `embedding_rom` writes.
+    A ROM gives the whole row in the clock in which the token is offered, and a counter selects the weights of one beat.
+    All lanes share one multiplication: the scale times every value that a weight can have.
+
+    Parameters
+        plan: lanes, widths and the order of the residual stream.
+        rom: name of the module that `embedding_rom` writes.
+        weight_bits: signed width of a weight, `embedding_bits(table)`.
+        scale_bits: unsigned width of a scale, `embedding_scale_bits(table)`.
+    Ports
+        x (in, stream of `tagged_token`): a token id and its tag. The token is taken together with the last beat of its
+            row; valid and payload must stand until then.
+        y (out, stream of `tagged`, `plan.lanes` elements of `plan.n.residual_bits` bits): `saturate(weight * scale)` in
+            the order `plan.residual`, padding lanes 0, and in every beat the tag of the token.
+        Reset empties the pipeline; the next beat is then the first one of a row.
+    Timing
+        latency, pace.
+    Golden counterpart
+        `hc1gen.golden.model.Session.forward`, its first two lines.
     """
 
     latency = 2
     """Clocks from the first clock in which a token is offered to its first beat."""
     pace = 1
-    """Clocks from one beat to the next, which may be that of another token."""
+    """Clocks from one beat to the next, within a token and from token to token."""
 
     def __init__(self, plan: Plan, rom: str, weight_bits: int, scale_bits: int):
         self.plan, self.rom = plan, rom
@@ -96,7 +116,7 @@ class Embedding(wiring.Component):
         m.submodules.rom = Instance(
             self.rom, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
         )  # fmt: skip
-        beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
+        beats = stream.Signature(tag_of).create()  # the pipeline takes one transfer per beat, and x only one per token
         pipeline = Pipeline(m, beats, self.y, self.latency)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
@@ -119,7 +139,10 @@ class Embedding(wiring.Component):
         return m
 
     def _multiples(self, m: Module, scale: Value) -> Array:
-        """Every weight times a signed scale, saturated, by the weight's bits: all lanes share the multiplication."""
+        """The saturated product of `scale` (signed) and a weight, for every weight; the index is the weight's bits.
+
+        A weight is one or two signed digits of magnitude 0 to 4 (`fabric.digits`), so shifts and additions suffice.
+        """
         bits = self.plan.n.residual_bits
         triple = Signal(signed(self.scale_bits + 3))
         m.d.comb += triple.eq(scale + (scale << 1))
@@ -138,7 +161,7 @@ class Embedding(wiring.Component):
 
 @wire.register
 def _(node: network.Embedding, stage: Wiring) -> None:
-    """The first block: it takes the model's tokens."""
+    """One block, the first of the model: it takes the tokens."""
     plan, table = stage.network.plan, stage.model.table(node.tensor)
     bits = embedding_bits(table), embedding_scale_bits(table)
     stage.take(stage.place(node.name, "embedding", bits, lambda: Embedding(plan, node.module, *bits)))
@@ -146,12 +169,12 @@ def _(node: network.Embedding, stage: Wiring) -> None:
 
 @tables.register
 def _(node: network.Embedding, model: QuantizedModel, plan: Plan) -> Iterator[File]:
-    """The ROM."""
+    """The ROM that holds the table."""
     lines = embedding_rom(node, model.table(node.tensor), plan.token_bits)
     yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)
 
 
 @clocks.register
 def _(node: network.Embedding, walk: Walk) -> list[Step]:
-    """From a token's issue to its first beat."""
+    """From the clock in which the token is offered to its first beat."""
     return [Step(node.name, Embedding.latency, "embedding_y", 0)]

@@ -1,4 +1,4 @@
-"""Constant tables of RMSNorm gains, as Verilog text."""
+"""Constant tables of RMSNorm gains, written as Verilog text."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,15 @@ from .wiring import tables
 
 
 def gain_module(node: Norm, gain: np.ndarray, bits: int) -> Iterator[str]:
-    """Lines of a constant table of RMSNorm gains: beat number in, gains of its lanes out. Combinational."""
+    """Lines of the Verilog module `node.module`, a combinational table of RMSNorm gains.
+
+    Parameters
+        gain: int64 [node.width], fixed point, times the square root of the width.
+        bits: signed width of a gain.
+    Ports
+        beat (in, unsigned): number of a beat of `node.order`.
+        gain (out, `node.lanes` fields of `bits` bits): the gains of that beat, lane 0 in the low bits, padding 0.
+    """
     order, lanes = node.order, node.lanes
     beats = len(order) // lanes
     width = bits_for(beats - 1)
@@ -30,6 +38,6 @@ def gain_module(node: Norm, gain: np.ndarray, bits: int) -> Iterator[str]:
 
 @tables.register
 def _(node: Norm, model: QuantizedModel, plan: Plan) -> Iterator[File]:
-    """One table."""
+    """The table of gains."""
     lines = gain_module(node, model.gain(node.tensor).gain, model.config.gain_bits)
     yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)

@@ -1,4 +1,4 @@
-"""The gate in front of the LM head: only tokens whose successor is wanted go through it."""
+"""The gate in front of the LM head: it lets only those tokens pass whose successor is wanted."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -13,13 +13,27 @@ from .wiring import Wiring, wire
 
 
 class HeadGate(wiring.Component):
-    """Passes tokens on that have `predict` 1 and the current epoch, one at a time; swallows all others.
+    """Lets tokens with `predict` set and the current epoch pass to the LM head, one at a time; drops all others.
 
-    epoch: the current one. A token's fate is decided when its first beat could pass, and stays the same for all its
-    beats, whatever becomes of `epoch`. While a token is inside, the next one that could pass waits, and is swallowed
-    as soon as its epoch is over.
-    inner: beats on their way to the final norm. tag: of the token inside, until the next token's. position: the tag's,
-    once for each token that passes; taken before `done`. done: the token inside has been sampled.
+    The gate decides about a token when its first beat could pass, and the decision holds for all beats of the token,
+    even if `epoch` changes. While a token is inside, the next token that could pass waits; it is dropped as soon as its
+    epoch is no longer the current one.
+
+    Parameters
+        plan: lanes, widths and the order of the residual stream.
+    Ports
+        x (in, stream of `tagged`, `plan.lanes` elements of `plan.n.residual_bits` bits): the vector of a token behind
+            the last layer.
+        epoch (in, EPOCH_BITS bits): the current epoch.
+        inner (out, stream of `plan.lanes` elements of `plan.n.residual_bits` bits): the beats of tokens that pass, on
+            their way to the final norm.
+        tag (out, `tag`): the tag of the token inside. It stands until the first beat of the next token that passes.
+        position (out, stream of `plan.position_bits` bits): the position in that tag, once for each token that passes.
+            It must be taken before `done`.
+        done (in, 1 bit): the sampler has chosen the successor of the token inside, so the next token may pass.
+        Reset discards the token inside.
+    Timing
+        latency, pace, tag_latency, position_latency.
     """
 
     latency = 0
@@ -46,7 +60,7 @@ class HeadGate(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        passing, dropping = Signal(), Signal()  # the fate of the token whose beat comes next, once it is decided
+        passing, dropping = Signal(), Signal()  # the decision about the token on x, once it is made
         busy, wanted, passes, drops, taken = Signal(), Signal(), Signal(), Signal(), Signal()
         _, last = counter(m, len(self.plan.residual) // self.plan.lanes, taken, "beat_index")
         undecided = ~passing & ~dropping
@@ -74,7 +88,7 @@ class HeadGate(wiring.Component):
 
 @wire.register
 def _(node: network.HeadGate, stage: Wiring) -> None:
-    """The gate tells the model's user which token's logits come."""
+    """One block; its tag and position tell the user of the model which token the logits belong to."""
     netlist, plan = stage.netlist, stage.network.plan
     gate = stage.place(node.name, "head_gate", plan, lambda: HeadGate(plan))
     gate.nets |= {port: port for port in ("tag", "done", "epoch")}
@@ -84,5 +98,5 @@ def _(node: network.HeadGate, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.HeadGate, walk: Walk) -> list[Step]:
-    """The token goes through."""
+    """A beat leaves in the clock in which it comes in."""
     return [Step(node.name, HeadGate.latency, f"{node.name}_inner")]

@@ -1,4 +1,4 @@
-"""The registers through which every token of the text enters the pipelines."""
+"""The registers through which every token of the text enters the target and the draft."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -9,16 +9,30 @@ from .payloads import EPOCH_BITS, concatenated, placed_token, tagged_token
 
 
 class Issue(wiring.Component):
-    """Hands every token to the target and, on a chip with a draft, to the draft.
+    """Hands every token of the text to the target and, on a chip with a draft, to the draft.
 
-    x: a token for the target. It is taken only when both pipelines have taken the one before, or take it now, so both
-    always hear the same text. epoch: what it bears; stands with `x`.
-    With a draft: `hear` says whether the draft gets the token as well, `ask` is the `predict` that it gets with it;
-    both stand with `x`. `issue` and `draft_issue` become valid in the same clock.
+    It takes a token only when both models have taken the token before, or take it in this clock. So both always get the
+    same text.
+
+    Parameters
+        plan: the target's plan; gives the widths of a token and of a position.
+        draft: whether the chip has a draft.
+    Ports
+        x (in, stream of `placed_token`): a token for the target, its position, and `predict`.
+        epoch (in, EPOCH_BITS bits): the epoch that goes into the token's tag; stands with x.
+        issue (out, stream of `tagged_token`): the tokens for the target.
+        Only with a draft:
+        hear (in, 1 bit): whether the draft gets this token too; stands with x.
+        ask (in, 1 bit): the `predict` that the draft gets with the token; stands with x.
+        draft_issue (out, stream of `tagged_token`): the tokens for the draft. A token that goes to both models becomes
+            valid on `issue` and `draft_issue` in the same clock.
+        A reset drops the token in the registers.
+    Timing
+        `latency` and `pace`.
     """
 
     latency = 1
-    """Clocks from a token taken to its appearance on `issue`."""
+    """Clocks from the transfer of x until the token is valid on `issue`."""
     pace = 1
     """Clocks from one token to the next."""
 
@@ -62,6 +76,6 @@ class Issue(wiring.Component):
 
 
 def connect_issue(m: Module, issue: Issue, outer: wiring.Component) -> None:
-    """Make the outputs of `issue` those of the component around it."""
+    """Connects the output streams of `issue` to the streams of the same name of the component that contains it."""
     for name in ("issue", "draft_issue") if issue.draft else ("issue",):
         connect(m, getattr(issue, name), flipped(getattr(outer, name)))

@@ -1,4 +1,4 @@
-"""Linear nodes as hardware: bit-planes into a CMVM with its tile, and its accumulators into the stage's requantiser."""
+"""Linear nodes as hardware: a CMVM with its tile takes bit-planes, and the stage's requantiser takes accumulators."""
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from .timing import Step, Walk, clocks
 from .wiring import Kind, Wiring, wire
 
 TILE_PORTS = ("step", "first", "last", "group", "read", "beat", "acc", "mantissa", "shift")
-"""Ports of a CMVM's controller that its tile has under the same names."""
+"""Ports that a CMVM's controller and its tile have under the same names."""
 
 
 def kinds_of(network: Network, model: QuantizedModel) -> dict[str, Kind]:
-    """Name of a linear node → what the tiles of that name share over all stages; accumulators are as wide as the widest
-    of them needs."""
+    """Name of a linear node → what the tiles of that name have in common in all stages.
+
+    All their accumulators are as wide as the tile that needs the most bits.
+    """
     kinds: dict[str, Kind] = {}
     for node in network.of(Linear):
         bits = max(needed_bits(node, model.matrix(each.tensor).weights) for each in node.projections)
@@ -26,7 +28,7 @@ def kinds_of(network: Network, model: QuantizedModel) -> dict[str, Kind]:
 
 
 def shifts_of(network: Network, model: QuantizedModel) -> dict[str, range]:
-    """Name of a linear node → what `shift - exponent` can be in the tiles of that name, for rows that have weights."""
+    """Name of a linear node → range of `shift - exponent` in the tiles of that name, over rows that have weights."""
     used: dict[str, list[np.ndarray]] = {}
     exponents = {node.name: node.source.exponents for node in network.of(Linear)}
     for node in network.of(Linear):
@@ -36,13 +38,17 @@ def shifts_of(network: Network, model: QuantizedModel) -> dict[str, range]:
 
 
 def _range(shifts: np.ndarray, exponents: range) -> range:
+    """Every value of `shift - exponent`, from its smallest to its largest; shift 0 if there is no row."""
     low, high = (int(shifts.min()), int(shifts.max())) if len(shifts) else (0, 0)
     return range(low - exponents[-1], high - exponents[0] + 1)
 
 
 @wire.register
 def _(node: Linear, stage: Wiring) -> None:
-    """Planes → CMVM and tile → requantiser, a source of it for every linear node of the stage."""
+    """A CMVM with its tile, and behind it the requantiser, which all linear nodes of the stage share.
+
+    Each linear node is a source of the requantiser of its own.
+    """
     kind, c = stage.kinds[node.name], stage.network.plan.n.config
     source = node.source
     cmvm = stage.place(
@@ -65,8 +71,11 @@ def _(node: Linear, stage: Wiring) -> None:
 
 
 def _sources(stage: Wiring) -> tuple[Source, ...]:
-    """What the stage's linear nodes are to its requantiser. Results that are added to the residual stream leave through
-    one sink, all others through one of their own."""
+    """The linear nodes of the stage as sources of its requantiser.
+
+    All results that are added to the residual stream leave through one sink; the results of every other node have a
+    sink of their own.
+    """
     sinks: dict[str, int] = {}
     scale_bits = stage.network.plan.n.config.scale_bits
     return tuple(
@@ -79,14 +88,17 @@ def _sources(stage: Wiring) -> tuple[Source, ...]:
 
 
 def _taker(stage: Stage, node: Linear) -> str:
-    """What takes a node's results: the residual stream, or something behind this node alone."""
+    """A name for what takes the results of a node: the residual stream, or the node behind it alone."""
     return Residual.__name__ if isinstance(stage.behind(node), Residual) else node.name
 
 
 @clocks.register
 def _(node: Linear, walk: Walk) -> list[Step]:
-    """From a vector's first bit-plane to its last result in the first pass: planes, which pass again for each row
-    group, the read-out of the last group, and requantisation."""
+    """From a vector's first bit-plane to its last result of the first pass.
+
+    The steps are the planes, which pass once for each row group, the read-out of the last row group, and the
+    requantisation.
+    """
     cmvm, requant = walk.blocks[f"cmvm_{node.name}"], walk.shared("requant")
     walk.linear, walk.linear_began = node, walk.elapsed
     share = 1 / node.replays
@@ -99,7 +111,7 @@ def _(node: Linear, walk: Walk) -> list[Step]:
 
 
 def _planes(node: Linear, walk: Walk) -> str:
-    """The stream on which a node's bit-planes come: of the norm or of the quantiser in front."""
+    """The stream that brings a node its bit-planes: that of the norm or of the quantiser in front of it."""
     before = walk.stage.nodes[walk.stage.nodes.index(node) - 1]
     if isinstance(before, Norm):
         return f"{walk.unit('norm')}_y{walk.stage.of(Norm).index(before)}"
@@ -107,7 +119,9 @@ def _planes(node: Linear, walk: Walk) -> str:
 
 
 def _results(node: Linear, walk: Walk, share: float) -> float:
-    """The share of a sink's words after which a node's results are out: the residual stream takes those of several."""
+    """The share of a sink's words that have left when the results of the node have: several nodes may share the sink
+    to the residual stream.
+    """
     takers = [each for each in walk.stage.of(Linear) if isinstance(walk.stage.behind(each), Residual)]
     if node not in takers:
         return share

@@ -1,7 +1,7 @@
-"""The words that tell of tokens, each defined once, as a layout.
+"""The layouts of all stream payloads that carry tokens. Hardware, testbenches and programs take them from here.
 
-Hardware, testbenches and programs all take them from here. The first field of a layout is in the low bits. `to_bits`
-packs integers, `concatenated` signals; a layout's `from_bits` unpacks: `prompt_token(9).from_bits(0x203).last` is 1.
+The first field of a layout is in the low bits. `to_bits` packs integers into a word, and `concatenated` packs signals.
+The method `from_bits` of a layout unpacks a word: `prompt_token(9).from_bits(0x203).last` is 1.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,14 +19,18 @@ SEQUENCE_BITS = 1
 
 
 def tag(position_bits: int) -> data.StructLayout:
-    """What a token carries: position, sequence, the epoch it was issued in, and whether its successor is wanted."""
+    """The tag of a token: its position in the text, its sequence, its epoch, and `predict`.
+
+    epoch: the sequencer's epoch in the clock in which the token was issued. predict: the model shall choose the token
+    that follows.
+    """
     return data.StructLayout(
         {"position": position_bits, "sequence": SEQUENCE_BITS, "epoch": EPOCH_BITS, "predict": 1}
     )  # fmt: skip
 
 
 def tagged(position_bits: int, count: int, bits: int) -> data.StructLayout:
-    """A beat of the residual stream, `count` lanes of `bits`; the tag is the same on every beat of a vector."""
+    """A beat of the residual stream: `count` lanes of `bits` bits. All beats of a vector have the same tag."""
     return data.StructLayout({"lanes": lanes(count, bits), "tag": tag(position_bits)})
 
 
@@ -36,35 +40,38 @@ def tagged_token(token_bits: int, position_bits: int) -> data.StructLayout:
 
 
 def placed_token(token_bits: int, position_bits: int) -> data.StructLayout:
-    """A token id, its position, and whether its successor is wanted."""
+    """A token id, its position, and `predict`: the model shall choose the token that follows."""
     return data.StructLayout({"token": token_bits, "position": position_bits, "predict": 1})
 
 
 def prompt_token(token_bits: int) -> data.StructLayout:
-    """A prompt's token id; `last` marks the end of the prompt."""
+    """A token id of a prompt. `last` marks the last token of the prompt."""
     return data.StructLayout({"token": token_bits, "last": 1})
 
 
 def drawn_token(token_bits: int, weight_bits: int, total_bits: int) -> data.StructLayout:
-    """A token, its exponential and the sum of all; the last two mean nothing where the token is the likeliest."""
+    """A chosen token id, its exponential (`weight`) and the sum of all exponentials (`total`).
+
+    `weight` and `total` have no meaning if the token was chosen greedily.
+    """
     return data.StructLayout({"token": token_bits, "weight": weight_bits, "total": total_bits})
 
 
 def chosen_token(token_bits: int) -> data.StructLayout:
-    """A token, its `Outcome`, and what the draft proposed in its place: 0 where it was not asked."""
+    """A token id, its `Outcome`, and the draft's proposal for the same place, 0 if the draft was not asked."""
     return data.StructLayout({"token": token_bits, **_of_draft(token_bits, draft=True)})
 
 
 def decision(token_bits: int, position_bits: int, draft: bool) -> data.StructLayout:
-    """What follows the token whose `tag` it bears: a token id and, with a draft, `outcome` and `proposal`."""
+    """A chosen token id with the tag of the token that it follows and, on a chip with a draft, outcome and proposal."""
     return data.StructLayout({"token": token_bits, **_of_draft(token_bits, draft), "tag": tag(position_bits)})
 
 
 def output_token(token_bits: int, draft: bool) -> data.StructLayout:
-    """A generated token id; `last` marks the end of the answer, and `reason` (`Reason`) says why it ends.
+    """A generated token id. `last` marks the last token of an answer, and `reason` (`Reason`) says why it ends.
 
-    With a draft: `outcome` (`Outcome`) says where the token comes from, and `proposal` is what the draft proposed in
-    its place, unless the target chose alone.
+    On a chip with a draft, `outcome` (`Outcome`) says how the token was chosen, and `proposal` is the draft's proposal
+    for the same place. It has no meaning if the target chose alone.
     """
     return data.StructLayout(
         {"token": token_bits, "last": 1, "reason": Shape.cast(Reason), **_of_draft(token_bits, draft)}
@@ -72,12 +79,12 @@ def output_token(token_bits: int, draft: bool) -> data.StructLayout:
 
 
 def _of_draft(token_bits: int, draft: bool) -> dict[str, Any]:
-    """What a chip with a draft says of a token besides."""
+    """The additional fields of a chosen token on a chip with a draft."""
     return {"outcome": Shape.cast(Outcome), "proposal": token_bits} if draft else {}
 
 
 def to_bits(layout: data.Layout, value: Mapping[str, Any]) -> int:
-    """The bits of a word with these fields, the others 0; `ValueError` for what does not fit its field."""
+    """Packs a word. Fields that are not in `value` are 0. Raises `ValueError` where a value does not fit its field."""
     packed = layout.const(value)
     if not _holds(packed, value):
         raise ValueError(f"{value} does not fit {layout}")
@@ -85,7 +92,7 @@ def to_bits(layout: data.Layout, value: Mapping[str, Any]) -> int:
 
 
 def _holds(packed: Any, value: Any) -> bool:
-    """Whether nothing of `value` was cut."""
+    """Whether `packed` holds `value` completely: no field was too narrow."""
     if isinstance(value, Mapping):
         return all(_holds(packed[name], each) for name, each in value.items())
     if isinstance(value, Sequence):
@@ -94,16 +101,16 @@ def _holds(packed: Any, value: Any) -> bool:
 
 
 def concatenated(layout: data.StructLayout, fields: Mapping[str, Value | ValueCastable]) -> Value:
-    """A word with these fields, each cut to its width, the others 0."""
+    """Packs signals into a word. Each is cut to the width of its field, and fields that are not in `fields` are 0."""
     return Cat(
         Value.cast(fields[name])[: field.width] if name in fields else Const(0, field.width) for name, field in layout
     )
 
 
 def described(layout: data.StructLayout, plain: Collection[str] = ()) -> str:
-    """The fields of a word as Verilog would join them, `{last, token[8:0]}`, those of a tag each for itself.
+    """The fields of a word in the notation of a Verilog concatenation, such as `{last, token[8:0]}`.
 
-    Fields in `plain` are named without their width.
+    The fields of a tag are listed one by one. Fields in `plain` are named without their width.
     """
     return f"{{{', '.join(_described(layout, plain))}}}"
 

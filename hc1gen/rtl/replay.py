@@ -1,4 +1,4 @@
-"""A vector that is needed twice: for its exponent, and to be cut to it."""
+"""The replay buffer: keeps a vector for its consumer, which needs it in two passes."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -11,18 +11,31 @@ from .wiring import Wiring, wire
 
 
 class ReplayBuffer(wiring.Component):
-    """Says each vector of `beats` beats twice: as it comes (y is valid in the clock in which x is), then from memory.
+    """Gives each vector in two passes: first as its beats come in, then again from its registers.
 
-    done: the last beat of the second time is taken in this clock. From then until x is taken again, `head` is the
-    vector's first beat, and each `turn` brings the next one there.
+    Parameters
+        count: lanes, elements of a beat.
+        bits: signed width of an element.
+        beats: beats of a vector.
+    Ports
+        x (in, stream of `count` elements of `bits` bits): a vector. A beat is taken in the clock in which y takes it
+            over; no beat is taken during the second pass.
+        y (out, stream like x): the vector, twice.
+        done (out, 1 bit): the last beat of the second pass is taken in this clock.
+        head (out, `count` elements of `bits` bits): from the clock after `done` until a beat of x is taken, the first
+            beat of the vector.
+        turn (in, 1 bit): move the next beat of the vector to `head`.
+        Reset discards the vector inside.
+    Timing
+        latency, pace, recovery.
     """
 
     latency = 0
-    """Clocks from a beat of x to the same beat of y, the first time."""
+    """Clocks from a beat of x to the same beat of y, in the first pass."""
     pace = 1
-    """Clocks from one beat of y to the next, also from the last beat of the first time to the first of the second."""
+    """Clocks from one beat of y to the next, also from the last beat of the first pass to the first of the second."""
     recovery = 1
-    """Clocks from a vector's last beat of y until a beat of the next vector is taken."""
+    """Clocks from the last beat of a vector's second pass until a beat of the next vector is taken."""
 
     def __init__(self, count: int, bits: int, beats: int):
         self.beats = beats
@@ -40,7 +53,7 @@ class ReplayBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = len(self.head.as_value())
-        held = Signal(self.beats * width, reset_less=True)  # shifts; the beat wanted next is in the low bits
+        held = Signal(self.beats * width, reset_less=True)  # a shift register; the next beat of y is in the low bits
         again, given = Signal(), Signal()
         _, last = counter(m, self.beats, given, "beat_index")
         m.d.comb += [
@@ -60,7 +73,7 @@ class ReplayBuffer(wiring.Component):
 
 @wire.register
 def _(node: network.Replay, stage: Wiring) -> None:
-    """A buffer that says a vector twice, and nothing else of what it can."""
+    """One block, of which only the two passes are used: `head`, `done` and `turn` are not."""
     beats = len(node.order) // node.lanes
     block = stage.place(node.name, f"replay_{node.kind}", node, lambda: ReplayBuffer(node.lanes, node.bits, beats))
     block.nets["turn"] = "1'b0"
@@ -71,5 +84,5 @@ def _(node: network.Replay, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.Replay, walk: Walk) -> list[Step]:
-    """The first pass goes through."""
+    """A beat of the first pass leaves in the clock in which it comes in."""
     return [Step(node.name, ReplayBuffer.latency, f"{node.name}_y", 0.5)]

@@ -1,4 +1,4 @@
-"""What is left of the target's distribution where a draft's token was rejected: weights to draw another from."""
+"""The residual distribution: the integer weights from which the target draws a token after it rejected a proposal."""
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
@@ -6,10 +6,26 @@ from amaranth.lib.wiring import In, Out
 
 
 class ResidualDistribution(wiring.Component):
-    """`golden.accept.residual_distribution`, a beat per clock: in every lane `w = max(e_p * z_q - e_q * z_p, 0)`.
+    """Computes the weights of the residual distribution, w = max(e_p * z_q - e_q * z_p, 0) in every lane.
 
-    e_p, e_q: exponentials, read where `e_valid` is high. w: `latency` clocks later, where `w_valid` is high.
-    z_p, z_q: their sums; stand while beats come.
+    The target's exponentials are e_p, with the sum z_p; the draft's are e_q, with the sum z_q.
+
+    Parameters
+        lanes: lanes of a beat.
+        e_bits: width of an exponential, unsigned.
+        p_sum_bits, q_sum_bits: widths of the sums z_p and z_q, unsigned.
+    Ports
+        e_p, e_q (in, `lanes` lanes of `e_bits` bits), e_valid (in, 1 bit): a beat is read while `e_valid` is high.
+        z_p (in, `p_sum_bits` bits), z_q (in, `q_sum_bits` bits): must stand while beats come.
+        w (out, `lanes` lanes of `e_bits + q_sum_bits` bits), w_valid (out, 1 bit): the weights of a beat, `latency`
+            clocks after it. The receiver cannot stall the block.
+        A reset drops the beats that are inside.
+    Timing
+        `latency` and `pace`.
+    Golden counterpart
+        `hc1gen.golden.accept.residual_distribution`.
+    Source
+        Leviathan, Kalman, Matias 2023, "Fast inference from transformers via speculative decoding".
     """
 
     latency = 2

@@ -1,4 +1,4 @@
-"""Rotary position embedding of keys and queries; values pass, rounded to the width of the cache."""
+"""Rotary position embedding (RoPE) of keys and queries. Values are only rounded to the width of the KV cache."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,27 @@ from .wiring import Wiring, wire
 
 
 class Rope(wiring.Component):
-    """`golden.rope.rotate` of the segments that are turned, rounding and saturation of the others.
+    """Rotates pairs of keys and queries by the angles of the position (RoPE); rounds and saturates values.
 
-    A rotary pair lies in lanes 2j and 2j + 1. The angles of `position` are found when it changes, one sine per clock,
-    in the shadow of the norm; `x` waits for them.
+    A new position starts the computation of its angles, one cosine or sine per clock. The norm in front works in the
+    meantime, so that `x` seldom has to wait for them.
+
+    Parameters
+        node: segments of the vector, lanes and widths. The two elements of a rotary pair are in lanes 2j and 2j + 1.
+    Ports
+        position (in, `node.position_bits` bits): position of the token. It must stand from the token's first beat of x
+            until its last beat of x has been taken.
+        x (in, stream of `node.lanes` elements of `qkv_bits` bits): keys, values and queries of a token, segment by
+            segment. No beat is taken while the angles are not known.
+        y (out, stream of `node.lanes` elements of the widest segment's `out_bits`): the same beats. Each element is
+            saturated to the `out_bits` of its segment and sign-extended.
+        Reset empties the pipeline; the angles are then computed again.
+    Timing
+        latency, angle_latency, pace.
+    Golden counterpart
+        `hc1gen.golden.rope.rotate`; for values, two lines of `hc1gen.golden.model.Session._attention`.
+    Source
+        Su et al. 2021, RoFormer, with pairs (i, i + head_dim / 2) as in Hugging Face's Llama.
     """
 
     latency = 2
@@ -68,7 +85,9 @@ class Rope(wiring.Component):
         return m
 
     def _frequency(self, beat: Signal, rows: Sequence[int | None]) -> Value:
-        """Which rotary pair of its head a pair of lanes holds, beat by beat; a constant where it is always the same."""
+        """Number of the rotary pair, within its head, that a pair of lanes holds in each beat. `rows`: the row in the
+        even lane in each beat, None for values and padding. A constant if the number is the same in all beats.
+        """
         which = [0 if row is None else row % self.node.head_dim for row in rows]
         used = {f for f, row in zip(which, rows, strict=True) if row is not None}
         if len(used) == 1:
@@ -78,7 +97,7 @@ class Rope(wiring.Component):
     def _pair(
         self, m: Module, pipe: Pipeline, pair: int, angle: tuple[Value, Value], is_value: Signal, was_query: Signal
     ) -> None:
-        """Two lanes: products and their sum in the first clock, rounding and saturation in the second."""
+        """One pair of lanes: products and their sum in the first clock, rounding and saturation in the second."""
         c = self.node.n.config
         cos, sin = angle
         a, b = self.x.payload[2 * pair], self.x.payload[2 * pair + 1]
@@ -94,7 +113,20 @@ class Rope(wiring.Component):
 
 
 class Angles(wiring.Component):
-    """Cosines and sines of a position (golden.rope.angles), kept until the position changes; `known` when they hold."""
+    """Computes the cosines and sines of a position and keeps them until the position changes.
+
+    Parameters
+        node: number of rotary pairs, widths and tables.
+    Ports
+        position (in, `node.position_bits` bits): a change starts the computation again.
+        known (out, 1 bit): the results belong to the present `position`.
+        The results are the signals in the lists `cos` and `sin`, one for each rotary pair of a head, signed, with
+        `angle_bits` fraction bits. Reset clears `known`.
+    Timing
+        latency.
+    Golden counterpart
+        `hc1gen.golden.rope.angles`.
+    """
 
     def __init__(self, node: network.Rope):
         self.n = node.n
@@ -106,8 +138,9 @@ class Angles(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from the first clock of a new position to `known`: one for each cosine and each sine, and one each to
-        hold the position, to find the first phase and to keep the last sine."""
+        """Clocks from the first clock of a new position to `known`: one for each cosine and each sine, and three more:
+        to store the position, to compute the first phase, and to store the last sine.
+        """
         return len(self._shifted) + 3
 
     def elaborate(self, platform: object) -> Module:
@@ -129,7 +162,7 @@ class Angles(wiring.Component):
             m.d.sync += done.eq(1)
         phase = Signal(unsigned(c.phase_bits), reset_less=True)
         turn_bits = c.quarter_bits + 2
-        with m.If(running):  # even indices: cosine, a quarter of a turn ahead
+        with m.If(running):  # even indices: the cosine, which is the sine of a quarter turn more
             step = Array(Const(s, c.phase_bits) for s in steps)[index >> 1]
             quarter = Mux(index[0], 0, 1 << (c.phase_bits - 2))
             m.d.sync += phase.eq(position * step + quarter)
@@ -140,7 +173,11 @@ class Angles(wiring.Component):
         return m
 
     def _sine(self, m: Module, turn: Value) -> Value:
-        """Sine of a fraction of a turn: one quarter is stored, falling quarters mirror by complement."""
+        """Sine of a fraction of a turn.
+
+        The table holds the first quarter. In the second and fourth quarter the fraction is complemented; in the third
+        and fourth quarter the result is negated.
+        """
         m.submodules.sine = table = Lookup(self.n.tables.sine)
         bits = self.n.config.quarter_bits
         within, quarter = turn[:bits], turn[bits:]
@@ -150,7 +187,7 @@ class Angles(wiring.Component):
 
 @wire.register
 def _(node: network.Rope, stage: Wiring) -> None:
-    """One block, which follows the position of the token in the stage."""
+    """One block, connected to the position of the token in the stage."""
     rope = stage.place(node.name, "rope", node, lambda: Rope(node))
     rope.nets["position"] = stage.position
     stage.take(rope)
@@ -158,10 +195,11 @@ def _(node: network.Rope, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.Rope, walk: Walk) -> list[Step]:
-    """The last results wait for the angles of a new position, if these are late, and pass.
+    """The latency of the block, and the clocks that the last results lose if the angles of a new position are late.
 
-    Keys wait for the angles, and behind them, unless the requantiser has room for a whole row group, the planes of the
-    next group. Else only what is left of the wait when the next group's results come is lost.
+    Keys then wait for the angles. If the requantiser cannot hold a whole row group, the planes of the next row group
+    wait as well, and all clocks of the wait are lost. Otherwise those planes pass during the wait, and only the clocks
+    are lost that are left when the results of the next row group come.
     """
     assert walk.linear is not None
     cmvm, requant = walk.blocks[f"cmvm_{walk.linear.name}"], walk.shared("requant")

@@ -1,4 +1,4 @@
-"""SwiGLU: silu(gate) * up."""
+"""SwiGLU, the gate of the MLP: silu(gate) * up."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -12,7 +12,23 @@ from .wiring import Wiring, wire
 
 
 class SwiGlu(wiring.Component):
-    """`golden.swiglu.swiglu`: gates in even lanes, ups in odd ones, `pairs` of them a beat. Latency 2 clocks."""
+    """SwiGLU: the intermediate vector silu(gate) * up, from gates in even lanes and ups in odd lanes.
+
+    Parameters
+        n: widths and tables.
+        pairs: pairs of gate and up in a beat.
+    Ports
+        x (in, stream of `2 * pairs` elements of `max(gate_bits, up_bits)` bits): gates in the even lanes, in the low
+            `gate_bits`; their ups in the lanes behind them.
+        y (out, stream of `pairs` elements of `intermediate_bits` bits): the same beats, rounded.
+        Reset empties the pipeline.
+    Timing
+        latency, pace.
+    Golden counterpart
+        `hc1gen.golden.swiglu.swiglu`.
+    Source
+        Shazeer 2020, GLU Variants Improve Transformer.
+    """
 
     latency = 2
     """Clocks from a beat of x to the same beat of y."""
@@ -44,7 +60,10 @@ class SwiGlu(wiring.Component):
         return m
 
     def _silu(self, m: Module, gate: Signal, lane: int) -> Signal:
-        """`max(x, 0) - tail(|x|)`; the tail is 0 from 16 on."""
+        """`max(x, 0) - tail(|x|)`, in the format of a gate.
+
+        The table holds the tail for |x| below `2**silu_range`; beyond, the tail is 0.
+        """
         table = self.n.tables.silu_tail
         m.submodules[f"tail{lane}"] = tail = Lookup(table)
         magnitude = Signal(self.n.config.gate_bits, name=f"magnitude{lane}")
@@ -61,5 +80,5 @@ def _(node: network.SwiGlu, stage: Wiring) -> None:
 
 @clocks.register
 def _(node: network.SwiGlu, walk: Walk) -> list[Step]:
-    """From the last beat of gates and ups in their first pass to the last beat of the intermediate vector."""
+    """From the last beat of the first pass of gates and ups to the last beat of the intermediate vector."""
     return [Step(node.name, SwiGlu.latency, f"{node.name}_y", 0.5)]

@@ -1,7 +1,8 @@
-"""How the clocks of a token are added up: every node says what it adds, in the file of its block.
+"""How the clocks of a token are added up. The file of each block registers the clocks that its node adds.
 
-`clocks` is what a node's file registers; `Walk` is a token's way through a stage, node by node. A step ends with a word
-on an output of the stage: the first of a vector's first pass, the last of its first pass, or the last of all passes.
+A file registers a function for its type of node with `clocks.register`. `Walk` is the state of a token on its way
+through a stage, node by node. A step ends with a word on a stream: the first word of a vector's first pass, the last
+word of its first pass, or the last word of all its passes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,14 @@ from ..network import Linear, Node, Stage
 
 
 class Step(NamedTuple):
-    """What happens to a token, and how many clocks it adds to those of the steps before it.
+    """A step of a token, and the clocks that it adds to the steps before it.
 
-    net: the stream, as the stage's netlist names it, on which the step ends; share: how many of its words have passed
-    by then, as a share of all passes; 0 for the first word.
+    Parameters
+        name: what happens.
+        clocks: clocks from the end of the step before.
+        net: name of the stream, in the netlist of the stage, on which the step ends.
+        share: which word the step ends with: the words that have passed by then, divided by the words of all passes; 0
+            stands for the first word.
     """
 
     name: str
@@ -28,7 +33,7 @@ class Step(NamedTuple):
 
 
 def total(steps: Iterable[Step]) -> int:
-    """Clocks of all steps."""
+    """The sum of the clocks of all steps."""
     return sum(step.clocks for step in steps)
 
 
@@ -36,8 +41,13 @@ def total(steps: Iterable[Step]) -> int:
 class Walk:
     """A token on its way through a stage.
 
-    blocks: by kind; position: of the token; elapsed: clocks since its first beat came into the stage; linear: the
-    linear node behind which the token is, or None, and linear_began: `elapsed` at its first bit-plane.
+    Parameters
+        blocks: kind → block.
+        stage: the stage.
+        position: position of the token in the text.
+        elapsed: clocks since the first beat of the token entered the stage.
+        linear: the last linear node that the token has passed, or None.
+        linear_began: `elapsed` at the first bit-plane of that node.
     """
 
     blocks: Mapping[str, wiring.Component]
@@ -48,15 +58,18 @@ class Walk:
     linear_began: int = 0
 
     def unit(self, name: str) -> str:
-        """The name of a block that several nodes of the stage share."""
+        """The name of an instance that several nodes of the stage share (see `Wiring.shared`)."""
         return name if self.stage.purpose else f"{self.stage.kind}_{name}"
 
     def shared(self, kind: str) -> wiring.Component:
-        """The block itself."""
+        """The block of that instance; `kind` without the kind of the stage."""
         return self.blocks[f"{kind}_{self.stage.kind}"]
 
 
 @singledispatch
 def clocks(node: Node, walk: Walk) -> list[Step]:
-    """What `node` adds to a token's clocks, where nothing stalls. `TypeError` where no file says it."""
+    """The steps that `node` adds to the clocks of a token if nothing outside the chip stalls.
+
+    `TypeError` if no function is registered for this type of node.
+    """
     raise TypeError(f"nothing says how many clocks {type(node).__name__}, the kind of node {node.name}, takes")

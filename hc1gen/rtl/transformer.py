@@ -1,4 +1,4 @@
-"""One language model as hardware: tokens in, logits out. A chip holds one of these, or two: target and draft."""
+"""One language model as hardware: tokens in, logits out. A chip holds one model, or two: a target and a draft."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,57 +17,62 @@ from .types import lanes
 from .wiring import Blocks, Kind, Wiring, tables, wire
 
 BLOCK_FILES = (attention, blockfloat, embedding, gain, linear, head_gate, norm, residual, rope, swiglu, replay)
-"""Imported so that each registers how its node is wired, or its tables are written."""
+"""These files are imported because each of them registers how its node is wired, or how its tables are written."""
 Port = tuple[Placed, str]
-"""An output: instance and port."""
+"""An output: an instance, and the name of its port."""
 
 
 @dataclass(frozen=True, eq=False)
 class Transformer:
-    """A quantised model on its network, module `plan.name`; `plan.prefix` begins the names of its modules."""
+    """A quantised model with its network, as the module `plan.name`.
+
+    Parameters
+        model: the quantised tensors and their formats.
+        network: nodes and plan. `plan.prefix` is the beginning of the names of all modules in this one.
+    """
 
     model: QuantizedModel
     network: Network
 
     @property
     def plan(self) -> Plan:
-        """The choices behind the network."""
+        """The plan of the network."""
         return self.network.plan
 
     def tables(self) -> Iterable[tuple[str, File]]:
-        """The tensor and the file of every constant table that is no tile, in the order of the data."""
+        """Tensor and file of every constant table that is not a tile, in the order of the data."""
         for node in self.network.nodes:
             for file in tables(node, self.model, self.plan):
                 yield node.tensors[0], file
 
     def tiles(self) -> Iterable[Tile]:
-        """The tile of every linear node, in the order of the data, made one at a time."""
+        """The tile of every linear node, in the order of the data; each is made when it is asked for."""
         return (Tile.of(node, self.model, self.kinds[node.name].acc_bits) for node in self.network.of(Linear))
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
-        """Name of a linear node → what the tiles of that name share."""
+        """Name of a linear node → what the tiles of that name have in common."""
         return linear.kinds_of(self.network, self.model)
 
     @property
     def blocks(self) -> Blocks:
-        """Every block that Amaranth writes, once."""
+        """Every kind of block that Amaranth writes, once."""
         return self._wired[0]
 
     @property
     def netlists(self) -> list[Netlist]:
-        """The stages that are modules of their own, then the model itself."""
+        """The modules of netlists: the stages that are modules of their own, then the model."""
         return self._wired[1]
 
     @cached_property
     def _wired(self) -> tuple[Blocks, list[Netlist]]:
-        """Every node wired, stage by stage."""
+        """`blocks` and `netlists`: all nodes, wired stage by stage."""
         blocks, stages = Blocks(self.plan.prefix), []
         top = Netlist(self.plan.name, _purpose(self.plan), self.signature)
         shifts = linear.shifts_of(self.network, self.model)
 
         def wired(stage: Stage, netlist: Netlist, at: Port) -> Port:
-            """A stage's nodes, from one output to another."""
+            """Wire the nodes of a stage behind the output `at`; returns the output of the last one."""
             made = Wiring(self.network, self.model, stage, netlist, blocks, self.kinds, shifts, at)
             for node in stage.nodes:
                 wire(node, made)
@@ -90,14 +95,23 @@ class Transformer:
 
     @property
     def _stage_signature(self) -> wiring.Signature:
-        """x, y: the residual stream in front of a stage and behind it."""
+        """The ports of a stage: x and y are the residual stream in front of it and behind it."""
         residual_stream = stream.Signature(tagged(self.plan.position_bits, self.plan.lanes, self.plan.n.residual_bits))
         return wiring.Signature({"x": In(residual_stream), "y": Out(residual_stream)})
 
     @property
     def signature(self) -> wiring.Signature:
-        """x: tokens. logits: of the tokens that the head gate lets through; it holds the tag until `done`.
-        position: of each such token, once. epoch: the current one."""
+        """The ports of the model, besides `clk` and `rst`.
+
+        Ports
+            x (in, stream of `tagged_token`): the tokens.
+            epoch (in, EPOCH_BITS bits): the current epoch.
+            logits (out, stream of `plan.lanes` elements of `logit_bits` bits): the logits of each token that the head
+                gate lets pass, in the order `plan.vocabulary`.
+            position (out, stream of `plan.position_bits` bits): the position of each such token, once.
+            tag (out, `tag`): the tag of that token. It stands until `done`.
+            done (in, 1 bit): the successor of the token has been chosen.
+        """
         plan = self.plan
         return wiring.Signature(
             {
@@ -112,7 +126,7 @@ class Transformer:
 
 
 def _purpose(plan: Plan) -> str:
-    """What someone who opens the module wants to know first."""
+    """The comment at the top of the module: what it is, its shape, and the fields of the words between layers."""
     model, beat = plan.n.model, tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     lines = [
         "a language model: tokens in, logits out.",

@@ -50,13 +50,13 @@ def changed(tmp_path):
 
 
 @pytest.fixture
-def stages():
-    """A `Progress` with the list of stages it was told."""
+def tasks():
+    """A `Progress` with the list of tasks it was told."""
     found: list[str] = []
 
-    def progress(stage: str, done: int, total: int | None = None, detail: str = "") -> None:
+    def progress(task: str, done: int, total: int | None = None, detail: str = "") -> None:
         assert total is None or 0 <= done <= total
-        if stage not in found[-1:]:
-            found.append(stage)
+        if task not in found[-1:]:
+            found.append(task)
 
     return progress, found

@@ -81,8 +81,8 @@ def fake(speculating, tmp_path, monkeypatch):
     return flawed
 
 
-def test_simulates_and_compares(fake, stages):
-    progress, found = stages
+def test_simulates_and_compares(fake, tasks):
+    progress, found = tasks
     said = []
     run = fake().simulate("hello", 8, said=said.append, progress=progress)
     assert run.match and run.difference is None and tuple(said) == run.tokens and found == []

@@ -77,8 +77,8 @@ def test_widths_are_those_of_the_config(model):
     assert "context: got 0, expected 1..256" in message(model.quantize, 0)
 
 
-def test_quantize_tells_its_progress(model, stages):
-    progress, found = stages
+def test_quantize_tells_its_progress(model, tasks):
+    progress, found = tasks
     model.quantize(8, calibration=TEN, progress=progress)
     assert found == [f"calibrating {SMALL.name}"]
 

@@ -72,8 +72,8 @@ def test_a_draft_proposes(speculating):
 
 
 # Baking --------------------------------------------------------------------------------------------------------------
-def test_bakes_the_tokenizer_and_tells_its_progress(plan, tmp_path, stages):
-    progress, found = stages
+def test_bakes_the_tokenizer_and_tells_its_progress(plan, tmp_path, tasks):
+    progress, found = tasks
     chip = plan.bake(str(tmp_path / "chip"), progress=progress)
     assert found == ["writing Verilog"]
     assert chip.folder.tokenizer.read_bytes() == (SMALL / "tokenizer.json").read_bytes()

@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc1gen.golden.arith import RangeObserver, bit_length, bit_length_exact, matmul, round_shift
+from hc1gen.golden.arith import bit_length, bit_length_exact, matmul, round_shift
 from hc1gen.golden.norm import cut_mantissa
+from hc1gen.golden.observer import RangeObserver
 
 WORDS = st.integers(-(2**61), 2**61)
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from shapes import numerics
 
-from hc1gen.golden.arith import RangeObserver, round_shift
+from hc1gen.golden.arith import round_shift
 from hc1gen.golden.attention import attend, normalise, probabilities
 from hc1gen.golden.blockfloat import block_float
 from hc1gen.golden.cmvm import requantize, row_scales
 from hc1gen.golden.norm import inverse_sqrt, rms_norm
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.golden.sampler import argmax
 from hc1gen.golden.swiglu import silu, swiglu

@@ -7,10 +7,10 @@ import pytest
 
 from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.frontend.model import HEAD, layer_tensor
-from hc1gen.golden.arith import RangeObserver
 from hc1gen.golden.calibrate import calibrate
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.numeric.config import Formats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
 from hc1gen.settings import Settings

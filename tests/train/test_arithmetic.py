@@ -7,8 +7,8 @@ import torch
 
 from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.golden import cmvm, norm
-from hc1gen.golden.arith import RangeObserver
 from hc1gen.golden.model import GoldenModel, Layer
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.numeric.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
 from hc1gen.train.layer import embedding_rows

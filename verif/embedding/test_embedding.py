@@ -13,7 +13,7 @@ from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 from hc1gen import network
 from hc1gen.frontend.model import EMBEDDING
-from hc1gen.golden.arith import RangeObserver
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.network import Plan
 from hc1gen.quant.quantized import Table
 from hc1gen.rtl.embedding import Embedding, embedding_bits, embedding_rom, embedding_scale_bits

@@ -8,8 +8,8 @@ from bench.stalls import STALL_PATTERNS
 from bench.timing import through
 from cmvm.together import Run, check_together
 
-from hc1gen.golden.arith import RangeObserver
 from hc1gen.golden.cmvm import requantize, row_scales
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.requant import Requant, Source
 from hc1gen.rtl.tiles.tile import SHIFT_BITS

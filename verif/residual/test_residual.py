@@ -12,7 +12,7 @@ from bench.timing import Span, between, paced
 from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 
-from hc1gen.golden.arith import RangeObserver
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.network import Plan
 from hc1gen.rtl.payloads import tag as tag_layout
 from hc1gen.rtl.payloads import tagged, to_bits

@@ -10,7 +10,8 @@ from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.golden.arith import RangeObserver, round_shift
+from hc1gen.golden.arith import round_shift
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.network import Order, Plan
 from hc1gen.network.llama import rope

@@ -16,7 +16,7 @@ from .jobs import Sources
 from .models import cell_models
 from .report import SynthesisReport
 
-STAGE = "synthesis"
+TASK = "synthesis"
 """Its progress is counted in modules; the detail is the one that is done."""
 
 REPORT, MODELS = "report.json", "models/cells.v"
@@ -58,13 +58,13 @@ def _map(sources: Sources, mapper: Mapper, runner: yosys.Yosys, workers: int, pr
     """Figures of all jobs, the longest first, as far as the size of a file tells."""
     order = sorted(sources.jobs, key=lambda job: -job.source.stat().st_size)
     found: dict[str, Figures] = {}
-    progress(STAGE, 0, len(order))
+    progress(TASK, 0, len(order))
     with ThreadPoolExecutor(workers) as pool:
         try:
             futures = {pool.submit(mapper.run, job): job for job in order}
             for future in as_completed(futures):
                 found[futures[future].name] = future.result()
-                progress(STAGE, len(found), len(order), futures[future].name)
+                progress(TASK, len(found), len(order), futures[future].name)
         except BaseException:
             runner.stop()
             pool.shutdown(cancel_futures=True)

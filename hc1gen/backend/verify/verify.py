@@ -30,7 +30,7 @@ from .jobs import MAPPED, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
-STAGE = "reading the Verilog"
+TASK = "reading the Verilog"
 """Its progress is counted in modules; the detail is the one that has been read."""
 TOP = "chip"
 
@@ -172,7 +172,7 @@ def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress
         raise InputError("netlist", "holds nothing of the model: no tile, no table, not the chip")
     results: dict[Key, Result] = {}
     for done, (key, result) in enumerate(_results(jobs, workers or os.cpu_count() or 1), 1):
-        progress(STAGE, done, len(jobs), key[1])
+        progress(TASK, done, len(jobs), key[1])
         results[key] = result
     return results
 

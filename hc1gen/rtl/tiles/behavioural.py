@@ -1,7 +1,8 @@
-"""The behavioural view of a tile: counts as expressions, for simulation and for any synthesiser.
+"""The behavioural view of a tile: counts written as expressions, for simulation and for any synthesis tool.
 
-Digits are grouped by magnitude and place (1, 2, 3, 4; 8, 16, 24, 32): a group is counted, the count is weighted. The
-expressions stand inside the clocked block, so that a simulator evaluates only tiles that work.
+The digits of a row are grouped by what they are worth (1, 2, 3, 4; 8, 16, 24, 32). The inputs of a group are counted,
+and the count is multiplied by that worth. The expressions are inside the clocked block, so that a simulator evaluates
+them only in tiles that work in a clock.
 """
 
 from collections.abc import Iterator
@@ -15,15 +16,16 @@ from .view import File, View
 
 
 def behavioural(tile: Tile) -> Iterator[File]:
-    """The tile with one line for every row: half its register plus a count."""
+    """The file of a tile. Each row is one line: half of its register plus a count."""
     yield File(f"rtl/tiles/{tile.name}.sv", tile.name, _module(tile))
 
 
 BEHAVIOURAL = View("behavioural", behavioural)
+"""The view that is written by default; it needs no files besides the tiles."""
 
 
 def _module(tile: Tile) -> Iterator[str]:
-    """Lines of a tile."""
+    """Lines of the module of a tile."""
     room = np.array([max(int(largest).bit_length(), tile.drop_bits) for largest in tile.largest])
     start, bias = constants(tile, np.zeros_like(tile.largest), room)
     bits = register_bits(tile, room)
@@ -31,7 +33,8 @@ def _module(tile: Tile) -> Iterator[str]:
 
 
 def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
-    yield "    // xs ^ SIGN inverts the bits that meet negative weights, & MASK picks those that meet one magnitude."
+    """Lines of the clocked block with the registers of all slots. `bits`, `start`: see `_group`."""
+    yield "    // xs ^ SIGN inverts the bits of negative weights; & MASK selects the bits of weights of one magnitude."
     if tile.row_groups == 1:
         yield "    always @(posedge clk) if (step) begin"
         yield from _group(tile, 0, bits, start)
@@ -47,6 +50,7 @@ def _lines(tile: Tile, bits: dict[int, int], start: np.ndarray) -> Iterator[str]
 
 
 def _group(tile: Tile, group: int, bits: dict[int, int], start: np.ndarray) -> Iterator[str]:
+    """One line for each slot of a row group. `bits`: slot → width of its register; `start` [R]: see `constants`."""
     for slot, rows in tile.slots.items():
         row = rows[group]
         weights = np.zeros(len(tile.columns), np.int64) if row is None else tile.lane_weights[row]
@@ -54,8 +58,12 @@ def _group(tile: Tile, group: int, bits: dict[int, int], start: np.ndarray) -> I
 
 
 def _row(w: np.ndarray, slot: int, bits: int, low: int, start: int) -> str:
-    """One row's clock: half the register plus the weighted count; what falls out moves down through `low` bits."""
-    top = bits - low  # width of the part that adds
+    """A register and its next value: half of the upper part plus the weighted count, above `low` bits that shift down.
+
+    `w`: the weights in the order of the input lanes; `bits`: width of the register; `start`: first value of the upper
+    part.
+    """
+    top = bits - low  # width of the upper part, which adds
     terms = []
     for place, of_place in enumerate(digits(w)):
         sign = _mask(of_place < 0)
@@ -70,6 +78,6 @@ def _row(w: np.ndarray, slot: int, bits: int, low: int, start: int) -> str:
 
 
 def _mask(lanes: np.ndarray) -> str:
-    """Boolean [N] as a sized hexadecimal constant, lane 0 in bit 0."""
+    """Booleans [N] as a Verilog constant of N bits in hexadecimal, lane 0 in bit 0."""
     digits = np.packbits(lanes, bitorder="little")[::-1].tobytes().hex().lstrip("0") or "0"
     return f"{len(lanes)}'h{digits}"

@@ -1,6 +1,7 @@
-"""A tile with registers as Verilog text: the ports, a register for every row, and how rows are read out.
+"""A tile with registers as Verilog text: its ports, its registers, and the read-out of its rows.
 
-A view says what stands in between: `behavioural` writes the counts as expressions, `structural` as adders.
+The views differ in what is between ports and read-out: `behavioural` writes the counts as expressions, `structural` as
+adders.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +17,16 @@ from .tile import Tile
 
 @dataclass(frozen=True)
 class Body:
-    """What a view writes between ports and read-out: a register `r<slot>` of `bits[slot]` bits for every slot, which
-    `lines` describe. view: its name.
+    """What a view writes between the ports and the read-out.
 
-    A register holds, after the planes of x, its row's product with x, rounded, less the row's bias. `xs` is the plane,
-    inverted in the last step.
+    After the planes of x, the register of a row must hold the product of the row and x, rounded, minus the row's bias.
+    The net `xs` is the plane, which is inverted in the last step.
+
+    Parameters
+        view: name of the view.
+        bits: slot → width of its register `r<slot>`.
+        bias: int64 [R], the constant that the read-out adds to each row.
+        lines: the text that gives the registers their next values.
     """
 
     view: str
@@ -30,12 +36,19 @@ class Body:
 
 
 def module(tile: Tile, body: Body) -> Iterator[str]:
-    """Lines of a tile. Ports, all for the rising edge of `clk`:
+    """Lines of the module of a tile.
 
-    group, if there are several row groups: which rows count and are read. step: take plane `x` ([columns], bit j is
-    column lane j), least significant plane with `first`, sign plane with `last`; read: put beat `beat` of the group's
-    rows on acc ([lanes * acc_bits], signed), mantissa ([lanes * scale_bits]) and shift ([lanes * 8], signed), valid
-    from the next clock on until the next read.
+    Ports
+        clk (in): all other ports belong to its rising edge. There is no reset.
+        step (in): take the plane on x. `first` must be 1 with the least significant plane, `last` with the sign plane.
+        group (in, unsigned; only with several row groups): number of the row group that counts, or is read.
+        x (in, one bit for each column lane): a plane, column lane j in bit j.
+        read (in): read a beat of the row group.
+        beat (in, unsigned): number of the beat within its row group.
+        acc (out, `lanes` fields of `acc_bits` bits, signed): the accumulators of the beat that was read last.
+        mantissa (out, `lanes` fields of `scale_bits` bits, unsigned): the mantissas of their scales.
+        shift (out, `lanes` fields of SHIFT_BITS bits, signed): their right shifts.
+        All outputs change in the clock after `read` and stand until the next one.
     """
     yield from _header(tile, body)
     count = len(tile.columns)
@@ -60,12 +73,15 @@ def module(tile: Tile, body: Body) -> Iterator[str]:
 
 
 def constants(tile: Tile, offset: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a row begins with, in units of the first plane, and its bias: int64 [R] each. Every count has `offset` [R]
-    too much; there is room for `bits` [R] bits to begin with, at least `drop_bits`.
+    """The first value of each row's register, in units of the first plane, and the bias of each row: int64 [R] each.
 
-    The planes of x count `w * x + negative`, and the last one, inverted, `largest - (w * x + negative)`. So with
-    `drop_bits` dropped, `(start + counted) >> drop_bits` is `(w * x + half) >> drop_bits` less the bias. A row begins
-    with as much as it has room for: that leaves zeros at the lower end of the bias.
+    offset: int64 [R], by how much each count of a row is too large. bits: int64 [R], how many bits the first value of a
+    row may have, at least `drop_bits`.
+
+    A plane x counts as `w * x + negative`; the last plane, which is inverted, counts as `largest - (w * x + negative)`.
+    The difference between the sum of all counts and the product is a constant. As much of it as fits is the first
+    value, and the rest is the bias, so that `(start + counted) >> drop_bits` equals
+    `((w * x + half) >> drop_bits) - bias`. A larger first value leaves more zeros in the low bits of the bias.
     """
     top = 1 << (tile.act_bits - 1)
     missing = tile.negative - top * tile.largest - (2 * top - 1) * offset + tile.half
@@ -74,7 +90,10 @@ def constants(tile: Tile, offset: np.ndarray, bits: np.ndarray) -> tuple[np.ndar
 
 
 def register_bits(tile: Tile, room: np.ndarray) -> dict[int, int]:
-    """Width of each slot's register, whose rows need `room` [R] bits for half of the part that adds."""
+    """Slot → width of its register.
+
+    room: int64 [R], bits that a row needs for half of the upper part of the register, which is the part that adds.
+    """
     return {
         slot: int(max(room[row] for row in rows if row is not None)) + 1 + tile.low_bits
         for slot, rows in tile.slots.items()
@@ -82,6 +101,7 @@ def register_bits(tile: Tile, room: np.ndarray) -> dict[int, int]:
 
 
 def _header(tile: Tile, body: Body) -> Iterator[str]:
+    """The comment at the top of the module."""
     zeros = int(np.count_nonzero(tile.weights == 0))
     yield f"// CMVM tile {tile.name}, {body.view} view: {tile.weights.shape[0]} rows x {tile.weights.shape[1]} columns."
     first = 0
@@ -90,15 +110,15 @@ def _header(tile: Tile, body: Body) -> Iterator[str]:
         first += matrix.rows
     yield f"// {tile.weights.size} weights, {zeros} of them zero."
     lanes = tile.lanes
-    yield "// One bit-plane of the vector a step, least significant first; bit j of x is column lane j. Register"
-    yield f"// rN, read in beat N / {lanes} on lane N % {lanes}, halves and adds its row's count; bits that fall"
-    yield "// out move down in it. The sign plane comes inverted."
+    yield "// A step takes one bit-plane, least significant first, sign plane inverted; bit j of x is column lane j."
+    yield f"// Register rN is read in beat N / {lanes} on lane N % {lanes}. A step halves its upper part and adds the"
+    yield "// row's count; the bits that leave the upper part shift down through the lower part."
     if (passes := tile.row_groups) > 1:
-        yield f"// The vector passes {passes} times, each time for another group of the rows in the same registers."
+        yield f"// The planes pass {passes} times, once for each row group. All row groups use the same registers."
 
 
 def _read_port(tile: Tile, body: Body) -> Iterator[str]:
-    """The rows of a beat, and their constants; each lane adds its row's bias."""
+    """Lines of the read-out: select the rows of a beat and their constants, and add to each row its bias."""
     acc_bits, scale_bits = tile.acc_bits, tile.scale_bits
     fields = {"held": acc_bits, "bias": acc_bits, "its_mantissa": scale_bits, "its_shift": SHIFT_BITS}
     for name, bits in fields.items():
@@ -135,7 +155,9 @@ def _read_port(tile: Tile, body: Body) -> Iterator[str]:
 
 
 def _fit(slot: int, bits: dict[int, int], wanted: int) -> str:
-    """A register in `wanted` bits: more are 0, less are enough (the sum with the bias is exact modulo 2^n)."""
+    """The register of a slot as `wanted` bits: filled with zeros, or cut, since the sum with the bias is exact modulo
+    2^wanted. A slot without a register is 0.
+    """
     if slot not in bits:
         return f"{wanted}'d0"
     if bits[slot] >= wanted:
@@ -144,5 +166,5 @@ def _fit(slot: int, bits: dict[int, int], wanted: int) -> str:
 
 
 def _constants(values: np.ndarray, rows: Order, bits: int) -> str:
-    """A value for each lane, modulo 2^bits."""
+    """The values of `rows` as a list of Verilog constants of `bits` bits, modulo 2^bits; 0 for padding."""
     return ", ".join(f"{bits}'d{0 if row is None else int(values[row]) & ((1 << bits) - 1)}" for row in rows)

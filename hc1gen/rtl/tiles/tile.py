@@ -1,9 +1,10 @@
-"""A tile: the constant matrices of one linear node, and what every way to write them as logic has in common.
+"""A tile: the constant matrices of one linear node, and what all ways to write them as logic have in common.
 
-A row counts: a negative digit takes the inverted input bit, since `-x = ~x + 1` for each bit, so that every plane adds
-something positive (a weight of 3 bits is one digit). The sign plane is inverted as a whole, for the same reason. What
-that adds up to is a constant per row, its bias, and leaves where rows are read out: one adder per lane instead of one
-per row. The lowest bits of a product are rounded away; what that takes is a constant too, and a row begins with it.
+A row only counts upwards: it adds something positive with every plane. A negative digit takes the inverted input bit,
+since `-x = (1 - x) - 1` for a bit x, and the sign plane is inverted as a whole, since its bits count negatively. (A
+weight of 3 bits is one digit; see `fabric.digits`.) The difference to the product is a constant of the row, its bias.
+It is added where rows are read out, so that it needs one adder for each lane instead of one for each row. The lowest
+bits of a product are rounded away. The constant which that needs is part of the first value of the row's register.
 """
 
 from dataclasses import dataclass
@@ -21,11 +22,17 @@ from ..cmvm import SHIFT_BITS
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One module: the matrices of a linear node, stacked.
+    """The matrices of a linear node, stacked, as one module. R rows, N columns.
 
-    tensors: their names; weights: int8 [R, N] in the checkpoint's order; mantissa: int64 [R] of `scale_bits`; shift:
-    int64 [R], of a row to the right after its mantissa; acc_bits: signed width of an accumulator at the port, at least
-    `needed_bits`. Raises `InputError` where a row's shift does not fit SHIFT_BITS.
+    Parameters
+        node: the linear node.
+        tensors: names of the matrices.
+        weights: int8 [R, N], in the order of the checkpoint.
+        mantissa: int64 [R], mantissa of the scale of each row, unsigned, `scale_bits` wide.
+        shift: int64 [R], right shift of each row after the multiplication by its mantissa.
+        scale_bits: unsigned width of a mantissa.
+        acc_bits: signed width of an accumulator at the port, at least `needed_bits`.
+    Raises `InputError` if the shift of a row does not fit SHIFT_BITS.
     """
 
     node: Linear
@@ -42,7 +49,7 @@ class Tile:
 
     @classmethod
     def of(cls, node: Linear, model: QuantizedModel, acc_bits: int) -> "Tile":
-        """The tile that a model's tensors make of a node."""
+        """The tile of a node with the tensors of a model."""
         tensors = list(node.hardwired(model))
         weights = np.concatenate([each.integers for each in tensors])
         mantissa, shift = (np.concatenate([getattr(each, f) for each in tensors]) for f in ("mantissa", "shift"))
@@ -51,32 +58,32 @@ class Tile:
 
     @property
     def name(self) -> str:
-        """Module name."""
+        """Name of the module."""
         return self.node.module
 
     @property
     def rows(self) -> Order:
-        """Which row each lane of each beat holds."""
+        """The row in each lane of each beat, beat after beat; None is padding."""
         return self.node.rows
 
     @property
     def columns(self) -> Order:
-        """Which column each lane of a plane is for."""
+        """The column of each lane of a plane; None is padding."""
         return self.node.columns
 
     @property
     def lanes(self) -> int:
-        """Rows that are read out at a time."""
+        """Rows of a beat."""
         return self.node.lanes
 
     @property
     def beats(self) -> int:
-        """Beats of rows."""
+        """Beats of results, over all row groups."""
         return self.node.beats
 
     @property
     def row_groups(self) -> int:
-        """Groups of beats that share registers."""
+        """How many groups of beats share the registers."""
         return self.node.row_groups
 
     @property
@@ -91,18 +98,20 @@ class Tile:
 
     @property
     def drop_bits(self) -> int:
-        """Lowest bits of a product that are rounded away."""
+        """How many of the lowest bits of a product are rounded away."""
         return self.node.source.drop_bits
 
     def group_number(self, group: int) -> str:
-        """What stands on port `group` for a row group, in Verilog."""
+        """The value on port `group` that stands for a row group, as a Verilog constant."""
         return f"{bits_for(self.row_groups - 1)}'d{group}"
 
     @cached_property
     def slots(self) -> dict[int, tuple[int | None, ...]]:
-        """Places of a row group that have a register → the row that it is for in each group.
+        """Slot → the row of each row group that uses the slot's register.
 
-        None: a group has no row there, or one without weights; then the register counts nothing.
+        A slot is a place within a row group, `beat * lanes + lane`. Only slots that need a register are listed. None
+        stands for a row group without a row in that place, or with a row whose weights are all 0; the register then
+        counts nothing.
         """
         size = self.group_beats * self.lanes
         places = self.rows + (None,) * (size * self.row_groups - len(self.rows))
@@ -112,37 +121,42 @@ class Tile:
 
     @property
     def half(self) -> int:
-        """What rounds the bits that are dropped: a row that counts nothing begins with it, and has no bias."""
+        """Half of the last bit that is kept, which is added for rounding. A row without weights begins with it."""
         return 1 << self.drop_bits >> 1
 
     @property
     def low_bits(self) -> int:
-        """Bits of a row's register below those that add: what fell out of them and is not dropped."""
+        """Bits in the lower part of a row's register: those that have left the upper part, without the dropped ones."""
         return self.act_bits - 1 - self.drop_bits
 
     @cached_property
     def largest(self) -> np.ndarray:
-        """int64 [R]: sum of what a row's digits count, the most that one plane does."""
+        """int64 [R]: the largest count that one plane can give in each row, the sum of the magnitudes of its digits."""
         return magnitudes(self.weights)[0]
 
     @cached_property
     def negative(self) -> np.ndarray:
-        """int64 [R]: sum of what a row's negative digits count."""
+        """int64 [R]: the sum of the magnitudes of the negative digits of each row."""
         return magnitudes(self.weights)[1]
 
     @cached_property
     def lane_weights(self) -> np.ndarray:
-        """int64 [R, columns]: weights in the order of the input lanes, zero where a lane is padding."""
+        """int64 [R, lanes of a plane]: the weights in the order of the input lanes; 0 where a lane is padding."""
         columns = np.array([-1 if c is None else c for c in self.columns])
         return np.where(columns >= 0, self.weights[:, columns], 0).astype(np.int64)
 
     @property
     def full_adders(self) -> int:
-        """Full adders of the combinational part, about one per nonzero digit (docs: one bit leaves per adder)."""
+        """An estimate of the full adders in the combinational part: one for each digit that is not 0.
+
+        Each full adder takes three bits and gives two, so it removes one of the bits that the digits select.
+        """
         return int(np.count_nonzero(digits(self.weights)))
 
 
 def needed_bits(node: Linear, weights: np.ndarray) -> int:
-    """Signed width of a product of a row and a vector, its lowest bits dropped, that no input overflows."""
+    """Signed width of an accumulator that no vector can overflow: the product of a row [N] of `weights` [R, N] and a
+    vector, without its lowest `drop_bits` bits.
+    """
     largest = int(magnitudes(weights)[0].max())
     return largest.bit_length() + node.source.act_bits - node.source.drop_bits

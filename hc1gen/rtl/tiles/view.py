@@ -1,4 +1,4 @@
-"""Views of a tile: the ways in which the weights of a linear node are written as files."""
+"""Views of a tile: the ways in which the weights of a linear node are written as Verilog files."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,7 +8,13 @@ from .tile import Tile
 
 @dataclass(frozen=True)
 class File:
-    """A Verilog file to be: path inside the baked folder, the module in it, and its lines as they are made."""
+    """A Verilog file that is to be written.
+
+    Parameters
+        path: where in the folder of the chip.
+        module: name of the module in it.
+        lines: the text, made line by line when it is written.
+    """
 
     path: str
     module: str
@@ -17,11 +23,15 @@ class File:
 
 @dataclass(frozen=True)
 class View:
-    """One way to write tiles. All views of a tile have the ports and the timing of `module.module`; what stands inside,
-    registers or not, is the view's own.
+    """A way to write tiles.
 
-    name: what `--fabric` calls it; files: the files of one tile, the one of its module first; shared: the files that
-    all tiles of the view instantiate.
+    All views of a tile have the ports and the timing of `module.module`. What is inside, even whether there are
+    registers, is up to the view.
+
+    Parameters
+        name: the name of the view for `--fabric`.
+        files: returns the files of a tile. The first of them holds the module of the tile.
+        shared: returns the files with the modules that all tiles of the view instantiate.
     """
 
     name: str
