@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Prompt,
         Reason,
         RunningChip,
+        Settings,
         SimulatedToken,
         Simulation,
         SynthesisReport,
@@ -44,8 +45,8 @@ __version__ = "0.3.0"
 __all__ = [
     "EMBEDDED", "EMBEDDED_DRAFT", "Answer", "BakedChip", "CalibratedModel", "Calibration", "CheckFailed", "ChipPlan",
     "Choices", "Costs", "Counters", "Difference", "Estimate", "InputError", "KindCosts", "Model", "NumericConfig",
-    "Outcome", "Progress", "Prompt", "Reason", "RunningChip", "SimulatedToken", "Simulation", "SynthesisReport",
-    "TensorCosts", "Token", "TokenClocks", "ToolMissing", "VerifyReport", "load", "open_chip",
+    "Outcome", "Progress", "Prompt", "Reason", "RunningChip", "Settings", "SimulatedToken", "Simulation",
+    "SynthesisReport", "TensorCosts", "Token", "TokenClocks", "ToolMissing", "VerifyReport", "load", "open_chip",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ..numeric.config import NumericConfig
 from ..outcome import Outcome
 from ..progress import Progress
 from ..reason import Reason
+from ..settings import Settings
 from .answer import Answer, Prompt
 from .baked import BakedChip, open_chip
 from .calibration import Calibration
@@ -25,6 +26,6 @@ from .simulation import Difference, RunningChip, Simulation
 __all__ = [
     "EMBEDDED", "EMBEDDED_DRAFT", "Answer", "BakedChip", "CalibratedModel", "Calibration", "ChipPlan", "Choices",
     "Costs", "Counters", "Difference", "Estimate", "KindCosts", "Model", "NumericConfig", "Outcome", "Progress",
-    "Prompt", "Reason", "RunningChip", "SimulatedToken", "Simulation", "SynthesisReport", "TensorCosts", "Token",
-    "TokenClocks", "VerifyReport", "load", "open_chip",
+    "Prompt", "Reason", "RunningChip", "Settings", "SimulatedToken", "Simulation", "SynthesisReport", "TensorCosts",
+    "Token", "TokenClocks", "VerifyReport", "load", "open_chip",
 ]  # fmt: skip

@@ -32,8 +32,8 @@ class Prompt:
         """`InputError` where the text does not fit the vocabulary or the context."""
         ids = tokenizer.encode(text)
         if len(ids) > context:
-            said = problem("length", f"{len(ids)} tokens", f"at most {context}", "shorten the prompt")
-            raise InputError("prompt", said)
+            taken, expected = f"{len(ids)} tokens", f"at most {context}"
+            raise InputError("prompt", problem("length", taken, expected, "shorten the prompt"))
         return cls(text, tuple(ids), context - len(ids) + 1)  # the last token of an answer needs no position
 
     def settings(self, tokens: int, temperature: float, seed: int, speculate: bool) -> Settings:
@@ -77,23 +77,23 @@ def text_of(tokens: Iterable[int], prompt: Prompt, tokenizer: Tokenizer, eos: tu
     return "".join([*pieces, streamer.finish()])
 
 
-def heard(tokens: Iterable[T], said: Callable[[T], None] | None) -> tuple[T, ...]:
-    """All tokens; `said` hears each one as soon as it is there."""
+def heard(tokens: Iterable[T], on_token: Callable[[T], None] | None) -> tuple[T, ...]:
+    """All tokens; `on_token` hears each one as soon as it is there."""
     found = []
     for token in tokens:
         found.append(token)
-        if said is not None:
-            said(token)
+        if on_token is not None:
+            on_token(token)
     return tuple(found)
 
 
-def speak(
+def golden_answer(
     chip: GoldenChip, tokenizer: Tokenizer, prompt: Prompt, settings: Settings,
-    said: Callable[[Token], None] | None = None,
+    on_token: Callable[[Token], None] | None = None,
 ) -> Answer:  # fmt: skip
     """Let a golden chip answer."""
     before, start = _saturations(chip), time.perf_counter()
-    tokens = heard(chip.generate(list(prompt.ids), settings), said)
+    tokens = heard(chip.generate(list(prompt.ids), settings), on_token)
     seconds = time.perf_counter() - start
     text = text_of((token.token for token in tokens), prompt, tokenizer, chip.target.model.model.eos)
     return Answer(prompt, settings, tokens, text, _saturations(chip) - before, seconds)

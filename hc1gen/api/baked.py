@@ -22,7 +22,7 @@ from ..progress import Progress, silent
 from ..quant import saved
 from ..quant.quantized import QuantizedModel
 from ..rtl.chip import Chip
-from .answer import TOKENS, Answer, Prompt, speak
+from .answer import TOKENS, Answer, Prompt, golden_answer
 from .simulation import RunningChip, Simulation, build
 
 if TYPE_CHECKING:
@@ -88,18 +88,18 @@ class BakedChip:
 
     def golden(
         self, prompt: str, tokens: int = TOKENS, temperature: float = 0.0, seed: int = 0, speculate: bool = True,
-        *, said: Callable[[Token], None] | None = None,
+        *, on_token: Callable[[Token], None] | None = None,
     ) -> Answer:  # fmt: skip
         """The golden model's answer: what the chip says, token for token.
 
         tokens: at most so many, fewer where the text ends or the context is full; temperature: 0 for the likeliest
         token, or 0.05 to 15.99 to draw one, rounded to 1/4096; seed: of the draws, 64 bits; speculate: whether the
-        draft is asked, where there is one; said: called with each token as soon as it is there. Raises `InputError`
+        draft is asked, where there is one; on_token: called with each token as soon as it is there. Raises `InputError`
         for a prompt that does not fit the vocabulary or the context, and for values out of range.
         """
         asked = Prompt.of(prompt, self.tokenizer, self.context)
         settings = asked.settings(tokens, temperature, seed, speculate)
-        return speak(self.golden_chip, self.tokenizer, asked, settings, said)
+        return golden_answer(self.golden_chip, self.tokenizer, asked, settings, on_token)
 
     def simulator(self, compare: bool = True, jobs: int = 0, progress: Progress = silent) -> RunningChip:
         """Start the chip in Verilator, for one prompt or many: `with chip.simulator() as running: running.ask(...)`.
@@ -115,7 +115,7 @@ class BakedChip:
 
     def simulate(
         self, prompt: str, tokens: int = TOKENS, temperature: float = 0.0, seed: int = 0, speculate: bool = True,
-        *, compare: bool = True, jobs: int = 0, said: Callable[[SimulatedToken], None] | None = None,
+        *, compare: bool = True, jobs: int = 0, on_token: Callable[[SimulatedToken], None] | None = None,
         progress: Progress = silent,
     ) -> Simulation:  # fmt: skip
         """The chip's own answer to one prompt: its Verilog in Verilator, clock by clock.
@@ -125,7 +125,7 @@ class BakedChip:
         chip hangs.
         """
         with self.simulator(compare, jobs, progress) as running:
-            return running.ask(prompt, tokens, temperature, seed, speculate, said=said)
+            return running.ask(prompt, tokens, temperature, seed, speculate, on_token=on_token)
 
     def verify(
         self, model: "Model", draft: "Model | None" = None, *, netlist: str | Path | None = None,

@@ -15,7 +15,7 @@ from ..network import Network
 from ..progress import Progress, silent
 from ..rtl.chip import Chip
 from ..rtl.tiles import VIEWS, Tile
-from .answer import TOKENS, Answer, Prompt, speak
+from .answer import TOKENS, Answer, Prompt, golden_answer
 from .baked import BakedChip
 from .costs import Costs, token_clocks
 
@@ -87,12 +87,14 @@ class ChipPlan:
 
     def golden(
         self, prompt: str, tokens: int = TOKENS, temperature: float = 0.0, seed: int = 0, speculate: bool = True,
-        *, said: Callable[[Token], None] | None = None,
+        *, on_token: Callable[[Token], None] | None = None,
     ) -> Answer:  # fmt: skip
         """What the chip will say, token for token; arguments as in `BakedChip.golden`."""
         tokenizer = self.target.model.tokenizer
         asked = Prompt.of(prompt, tokenizer, self.context)
-        return speak(self.golden_chip, tokenizer, asked, asked.settings(tokens, temperature, seed, speculate), said)
+        return golden_answer(
+            self.golden_chip, tokenizer, asked, asked.settings(tokens, temperature, seed, speculate), on_token
+        )
 
     def bake(self, out: str | Path, fabric: str = "behavioural", progress: Progress = silent) -> BakedChip:
         """Write the chip to folder `out`, whole or not at all; the same input gives the same bytes.

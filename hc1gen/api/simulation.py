@@ -96,13 +96,13 @@ class RunningChip:
 
     def ask(
         self, prompt: str, tokens: int = TOKENS, temperature: float = 0.0, seed: int = 0, speculate: bool = True,
-        *, said: Callable[[Token], None] | None = None,
+        *, on_token: Callable[[Token], None] | None = None,
     ) -> Simulation:  # fmt: skip
         """Its answer; arguments as in `BakedChip.simulate`. Nothing of an earlier prompt is left."""
         asked = Prompt.of(prompt, self._tokenizer, self._context)
         settings = asked.settings(tokens, temperature, seed, speculate)
         duel = _Duel(self._chip, self._golden, list(asked.ids), settings)
-        found = heard(duel.tokens(), said)
+        found = heard(duel.tokens(), on_token)
         text = text_of((token.token for token in found), asked, self._tokenizer, self._eos)
         golden = None if self._golden is None else tuple(duel.golden)
         chip = self._chip

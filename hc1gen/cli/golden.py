@@ -65,7 +65,7 @@ def talk(output: Output, chip: BakedChip | ChipPlan, tokenizer: Tokenizer, asked
     draft, eos = chip.draft is not None, chip.golden_chip.target.model.model.eos
     voice = Voice(output, tokenizer, asked.prompt, eos)
     try:
-        answer = chip.golden(asked.prompt.text, asked.tokens, *asked.manner, said=voice.say)
+        answer = chip.golden(asked.prompt.text, asked.tokens, *asked.manner, on_token=voice.say)
     finally:
         voice.end()
     speed = len(answer.tokens) / answer.seconds

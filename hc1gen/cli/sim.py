@@ -56,7 +56,7 @@ def simulate(output: Output, chip: BakedChip, asked: Request, jobs: int) -> dict
     with running:
         voice = Voice(output, chip.tokenizer, asked.prompt, eos)
         try:
-            answer = running.ask(asked.prompt.text, asked.tokens, *asked.manner, said=voice.say)
+            answer = running.ask(asked.prompt.text, asked.tokens, *asked.manner, on_token=voice.say)
         finally:
             voice.end()
         if draft and asked.manner.speculate and answer.match:
@@ -97,7 +97,7 @@ def _without_draft(output: Output, running: RunningChip, asked: Request, count: 
             progress("", done)
 
         temperature, seed, _ = asked.manner
-        return running.ask(asked.prompt.text, count, temperature, seed, speculate=False, said=said)
+        return running.ask(asked.prompt.text, count, temperature, seed, speculate=False, on_token=said)
 
 
 def _difference(answer: Simulation, plain: Simulation | None) -> dict[str, Any] | None:

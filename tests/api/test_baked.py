@@ -84,7 +84,7 @@ def fake(speculating, tmp_path, monkeypatch):
 def test_simulates_and_compares(fake, tasks):
     progress, found = tasks
     said = []
-    run = fake().simulate("hello", 8, said=said.append, progress=progress)
+    run = fake().simulate("hello", 8, on_token=said.append, progress=progress)
     assert run.match and run.difference is None and tuple(said) == run.tokens and found == []
     assert [token.token for token in run.tokens] == [token.token for token in run.golden]
     assert run.clocks_per_token == (5 * 20 + 2 * 100) / 7 and run.counters.accepted == 6

@@ -56,7 +56,7 @@ def test_a_draft_with_fewer_kv_heads_handles_all_of_them(quantised):
 
 def test_a_plan_says_what_the_chip_will_say(plan, chip):
     said = []
-    answer = plan.golden("hello", 5, said=said.append)
+    answer = plan.golden("hello", 5, on_token=said.append)
     assert tuple(said) == answer.tokens == chip.golden("hello", 5).tokens
     assert answer.text == plan.target.model.tokenizer.decode([token.token for token in answer.tokens])
     assert answer.reason == Reason.LIMIT and answer.prompt.ids == tuple(plan.target.model.tokenizer.encode("hello"))
