@@ -19,7 +19,7 @@ KINDS = ((0, 0), (0, 1), (1, 0), (1, 1))
 def compress(
     network: Network, columns: list[list[Literal]], width: int, room: int = 0
 ) -> tuple[list[Literal | None], int]:
-    """Adds up the literals in `columns` (by bit position). Returns the bits of the sum, and the constant that was added.
+    """Adds up the literals in `columns` (by bit position). Returns the bits of the sum, and a constant that was added.
 
     A bit that is always 0 is None. width: the number of bits that hold the sum, so no carry leaves them. room: the
     largest constant that may be added.
