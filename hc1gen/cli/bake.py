@@ -98,7 +98,7 @@ def order(
     type=click.Choice([*VIEWS, BOTH]),
     default="behavioural",
     show_default=True,
-    help="How the tiles are written: counts to simulate, adders to synthesise.",
+    help="View of the tiles: behavioural to simulate, structural (adders) to synthesise.",
 )
 @calibration_options
 @set_option
@@ -110,7 +110,7 @@ def bake(
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
 
-    MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json stand beside it.
+    MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json lie beside it.
     """
     config = numeric_config(settings)
     asked = order(
@@ -159,7 +159,7 @@ def _show(output: Output, fields: dict[str, Any]) -> None:
     draft = fields["draft"]
     if draft:
         name, ahead = draft["checkpoint"]["name"], draft["ahead"]
-        output.table(f"{name}, its draft, up to {ahead} tokens ahead", COLUMNS, table_rows(draft))
+        output.table(f"{name}, its draft, which proposes up to {ahead} tokens ahead", COLUMNS, table_rows(draft))
     kv_bits = fields["kv_bits"] + (draft["kv_bits"] if draft else 0)
     output.facts(
         {
