@@ -222,7 +222,7 @@ def _compare(
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
             leaves = [
-                parameters_leaf(parameters(transformer.network, transformer.model)),
+                parameters_leaf(parameters(transformer.network)),
                 *(t.leaf for t in found_tensors(model, found)),
             ]
             roots.append(merkle.root([leaf.digest for leaf in leaves]))
