@@ -60,7 +60,7 @@ def _print(output: Output, report: dict[str, Any]) -> None:
     output.table(report["library"] or GENERIC, COLUMNS if report["library"] else GENERIC_COLUMNS, rows)
     slow = [name for name, m in report["modules"].items() if m["delay_ps"] > CLOCK_NS * 1000]
     if slow:
-        output.note(f"these modules are slower than the {CLOCK_NS:.0f} ns of the constraints: {', '.join(slow)}")
+        output.note(f"slower than the {CLOCK_NS:.0f} ns of the constraints: {', '.join(slow)}")
     if report["buffers"]:
         area = number(round(report["buffer_um2"]))
         output.line(
