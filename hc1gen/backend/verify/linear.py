@@ -133,7 +133,7 @@ class View:
             rewriting.count((times * c, literal) for c, literal in made.terms if times % modulus)
         for net, coefficient in rewriting.form.coefficients.items():
             if coefficient % modulus and net in self._drivers and self._drivers[net].type != REGISTER:
-                raise Unreadable(f"not linear: a cell {self._drivers[net].type} stands in a sum")
+                raise Unreadable(f"not linear: the output of a cell {self._drivers[net].type} is part of a sum")
         return rewriting.form
 
     def _never_carries(self, index: int) -> bool:

@@ -28,6 +28,7 @@ class TilePart:
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TileJob:
@@ -93,6 +94,7 @@ class GainPart:
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TableJob:
@@ -100,11 +102,13 @@ class GainPart:
         return TableJob(source, "beat", len(self.node.order) // self.node.lanes, (("gain", self.node.lanes),))
 
     def tensors(self, found: Result) -> list[Tensor]:
+        """Returns the tensor that was read."""
         assert isinstance(found, dict)
         gains = signed(found["gain"].reshape(-1)[places(self.node.order)], self.bits)
         return [Tensor(self.expected.name, gains)]
 
     def differences(self, where: str, found: Result) -> Iterator[Difference]:
+        """Yields where the tensor differs from the checkpoint. where: the file of the module."""
         yield from of_tensors(where, self.tensors(found)[0], self.expected)
 
 
@@ -117,6 +121,7 @@ class EmbeddingPart:
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TableJob:
@@ -125,6 +130,7 @@ class EmbeddingPart:
         return TableJob(source, "token", self.node.vocab, lanes)
 
     def tensors(self, found: Result) -> list[Tensor]:
+        """Returns the tensor that was read."""
         assert isinstance(found, dict)
         weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, places(self.node.order)]
         weights = np.where(found["mirrored"] == 1, -weights, weights)
@@ -132,6 +138,7 @@ class EmbeddingPart:
         return [Tensor(self.expected.name, weights, scale, np.zeros_like(scale))]
 
     def differences(self, where: str, found: Result) -> Iterator[Difference]:
+        """Yields where the tensor differs from the checkpoint. where: the file of the module."""
         yield from of_tensors(where, self.tensors(found)[0], self.expected)
 
 

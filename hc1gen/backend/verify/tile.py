@@ -133,7 +133,7 @@ class TileProof:
     def _check_product(self, row: Row, constant: int, width: int) -> None:
         """Checks that a row plus a constant is the rounded product, modulo two to the width.
 
-        The register holds `start` plus all counts, without the lowest bits. The constant is added to what is left.
+        The register holds `start` plus all counts, without the lowest bits. The constant is added to the others.
         Raises `Unreadable` if the constant is wrong or the width does not hold every product.
         """
         drop, bits = self.shape.drop_bits, width + self.shape.drop_bits
