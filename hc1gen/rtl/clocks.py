@@ -31,11 +31,11 @@ def total(stages: Iterable[Stage]) -> int:
     return sum(stage.clocks for stage in stages)
 
 
-def product(name: str, cmvm: Cmvm, requant: Requant, planes: str) -> list[Stage]:
-    """From a vector's first bit-plane to its last result: planes, which come again for each part of the rows, then
-    the read-out of the last part."""
+def product(name: str, cmvm: Cmvm, requant: Requant) -> list[Stage]:
+    """From a vector's first bit-plane to its last result: planes, which come again for each part of the rows, then the
+    read-out of the last part, requantised."""
     return [
-        Stage(planes, cmvm.plane_span),
+        Stage(f"{name} planes", cmvm.plane_span),
         Stage(f"{name} CMVM", cmvm.duration),
         Stage(f"{name} requantise", requant.latency),
     ]
@@ -44,15 +44,16 @@ def product(name: str, cmvm: Cmvm, requant: Requant, planes: str) -> list[Stage]
 def attention(target: Transformer, position: int) -> list[Stage]:
     """From a layer's last beat in to the last beat of its sum with attention."""
     blocks = target.blocks.kinds
-    residual, requant, quantise = blocks["residual"], blocks["requant_layer"], blocks["quantize_context"]
+    residual, requant, out = blocks["residual"], blocks["requant_layer"], blocks["cmvm_out"]
+    added = requant.latency + residual.attention_wait + residual.latency
     return [
         Stage("norm", residual.latency + blocks["rms_norm_layer"].latency),
-        *product("QKV", blocks["cmvm_qkv"], requant, "QKV planes"),
+        *product("QKV", blocks["cmvm_qkv"], requant),
         Stage("RoPE", angle_wait(target) + blocks["rope"].latency),
         Stage("attention", blocks["attention"].duration(position)),
-        Stage("context exponent", quantise.latency),
-        *product("out", blocks["cmvm_out"], requant, "context planes")[:-1],
-        Stage("out requantise and add", requant.latency + residual.attention_wait + residual.latency),
+        Stage("context exponent", blocks["quantize_context"].latency),
+        Stage("context planes", out.plane_span),
+        Stage("out CMVM, requantise and add", out.duration + added),
     ]
 
 
@@ -62,15 +63,15 @@ def mlp(target: Transformer) -> list[Stage]:
     The hidden vector is computed twice, so its exponent waits for its second coming.
     """
     blocks = target.blocks.kinds
-    residual, requant, gate_up = blocks["residual"], blocks["requant_layer"], blocks["cmvm_gate_up"]
-    quantise = blocks["quantize_hidden"]
+    requant, quantise = blocks["requant_layer"], blocks["quantize_hidden"]
+    gate_up, down = blocks["cmvm_gate_up"], blocks["cmvm_down"]
     return [
         Stage("MLP norm", blocks["rms_norm_layer"].latency),
-        *product("gate/up", gate_up, requant, "gate/up planes"),
+        *product("gate/up", gate_up, requant),
         Stage("SwiGLU", blocks["swiglu"].latency),
         Stage("hidden exponent", max(quantise.latency, gate_up.again + quantise.plane_latency)),
-        *product("down", blocks["cmvm_down"], requant, "hidden planes")[:-1],
-        Stage("down requantise and add", requant.latency + residual.latency),
+        Stage("hidden planes", down.plane_span),
+        Stage("down CMVM, requantise and add", down.duration + requant.latency + blocks["residual"].latency),
     ]
 
 
@@ -100,7 +101,7 @@ def head(target: Transformer) -> list[Stage]:
     norm = blocks["head_gate"].latency + blocks["twice_head"].latency + blocks["rms_norm_head"].latency
     return [
         Stage("final norm", norm),
-        *product("head", blocks["cmvm_head"], blocks["requant_head"], "head planes"),
+        *product("head", blocks["cmvm_head"], blocks["requant_head"]),
     ]
 
 
