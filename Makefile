@@ -11,16 +11,18 @@ DRAFT  ?= $(wildcard $(MODEL)-draft)
 DESIGN ?= rtl_out/$(NAME)
 JOBS   ?= 2
 
-.PHONY: help install demo test bake sim sim-full lint check synth-check mutate formal gate train-check flow-check fpga bench clean
+.PHONY: help install demo test unit bake sim sim-full lint check docs synth-check mutate formal gate train-check flow-check fpga bench clean
 
 help:
 	@echo "demo         bake, build, talk: the embedded model end to end"
 	@echo "test         unit tests and cocotb regressions (about 20 minutes on 2 cores)"
+	@echo "unit         the unit tests alone, under tests/"
 	@echo "bake         write the Verilog of MODEL=$(MODEL), with its draft, to $(DESIGN)"
 	@echo "sim          the cocotb regressions: every block, a layer, small chips, the baked chip"
 	@echo "sim-full     every test there is, mutations and another full-size chip included"
 	@echo "lint         verilator -Wall on what bake wrote"
 	@echo "check        ruff and mypy on the source"
+	@echo "docs         build the pages of docs/ as a site in build/site, and check their links"
 	@echo "synth-check  yosys reads and elaborates the whole chip, generic cells"
 	@echo "mutate       break the chip in many ways and see the tests fail"
 	@echo "formal       prove the circuits of speculation, and see the proofs of broken ones fail"
@@ -32,7 +34,7 @@ help:
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
 	touch $@
 
 install: $(VENV)/installed
@@ -40,8 +42,10 @@ install: $(VENV)/installed
 demo: install
 	$(BIN)/hc1gen demo
 
-test: install
-	$(BIN)/pytest -n $(JOBS)
+test: unit sim
+
+unit: install
+	$(BIN)/pytest -n $(JOBS) tests
 
 bake: install
 	$(BIN)/hc1gen bake $(MODEL) $(if $(DRAFT),--draft $(DRAFT)) -o $(DESIGN)
@@ -59,6 +63,9 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: install
+	$(BIN)/mkdocs build --quiet --strict
 
 synth-check: bake
 	$(BIN)/python -m hc1gen.backend.elaborate $(DESIGN)

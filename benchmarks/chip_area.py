@@ -14,7 +14,7 @@ from common import ROOT, Fields, Table, conditions, hc1gen, script, show, verdic
 # isort: split
 import click
 
-from hc1gen.backend.bake import MANIFEST
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.synth.run import synthesise
 from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
@@ -42,7 +42,7 @@ def child(design: Path, name: str) -> Fields:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     return {
-        "report": report,
+        "report": report.to_json(),
         "minutes": round((time.monotonic() - started) / 60, 1),
         "processor_minutes": round(seconds / 60, 1),
         "gigabytes": round((own.ru_maxrss + 2 * children.ru_maxrss) / 1e6, 2),  # two jobs at a time
@@ -58,7 +58,7 @@ def measure(design: Path, names: list[str]) -> Fields:
         )
         done.check_returncode()
         found[name] = json.loads(done.stdout)
-    checkpoint = json.loads((design / MANIFEST).read_text())["checkpoint"]["name"]
+    checkpoint = ChipFolder.read(design).manifest.checkpoint.name
     return {"design": checkpoint, "libraries": found, "conditions": conditions()}
 
 

@@ -17,17 +17,20 @@ import numpy as np
 from hc1gen.backend.synth import library as libraries
 from hc1gen.backend.synth.figures import Figures
 from hc1gen.backend.synth.job import Mapper
-from hc1gen.backend.synth.jobs import Job, Plan
+from hc1gen.backend.synth.jobs import Job, Sources
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError, problem
 from hc1gen.fabric.build import build
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.quantized import Matrix, quantize
-from hc1gen.rtl.structural import instances, number, structural
-from hc1gen.rtl.tile import Tile, module
+from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.golden.calibrated import rounded
+from hc1gen.network import Linear, Mantissas, Projection, beats_of
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.rtl import assemble
+from hc1gen.rtl.tiles import VIEWS, Tile, needed_bits
+from hc1gen.rtl.tiles.structural import instances, number
 
 PDK = ROOT.parent / "shared" / "pdk"
 WORK = ROOT / "build" / "fabric"
@@ -54,13 +57,8 @@ def gaussian(shape: tuple[int, int]) -> np.ndarray:
 
 def default_model() -> dict[str, np.ndarray]:
     """Every matrix that is a tile of the embedded model, rows with common inputs stacked."""
-    model = quantize(Checkpoint.load(EMBEDDED).ir, NumericConfig())
-    found = {}
-    for i, layer in enumerate(model.layers):
-        stacks = {"qkv": (layer.k, layer.v, layer.q), "out": (layer.o,), "gate_up": (layer.gate, layer.up)}
-        for name, matrices in (stacks | {"down": (layer.down,)}).items():
-            found[f"layer{i}_{name}"] = np.concatenate([m.weights for m in matrices]).astype(np.int64)
-    return found | {"head": model.head.weights.astype(np.int64)}
+    model = rounded(load_checkpoint(EMBEDDED), NumericConfig())
+    return {tile.name: tile.weights.astype(np.int64) for tile in assemble.transformer(model, 1, 1, 1).tiles()}
 
 
 # Forms: Verilog of a module `name` with input x and the rows on y.
@@ -138,16 +136,17 @@ def da4ml(name: str, weights: np.ndarray) -> Iterator[str]:
     yield "endmodule"
 
 
-def tile(name: str, weights: np.ndarray, parts: int) -> Iterator[str]:
+def tile(name: str, weights: np.ndarray, row_groups: int) -> Iterator[str]:
     """A whole tile: the fabric, accumulators, read-out and its constants."""
     config, count = NumericConfig(), len(weights)
     mantissa = np.random.default_rng(1).integers(1 << config.scale_bits - 1, 1 << config.scale_bits, count)
-    matrix = Matrix(name, weights.astype(np.int8), np.ones(count), mantissa, np.zeros(count))
-    made = Tile(
-        "", name, (matrix,), np.full(count, config.act_bits), list(range(count)), list(range(weights.shape[1])),
-        TILE_LANES, config.act_bits, config.drop_bits, parts,
-    )  # fmt: skip
-    yield from module(made, structural(made), made.acc_bits, config.scale_bits)
+    columns = Mantissas(tuple(range(weights.shape[1])), range(1), 0, config.act_bits, config.drop_bits)
+    projection = Projection(name, count, config.qkv_bits, 0)
+    node = Linear(name, name, (projection,), columns, beats_of(range(count), TILE_LANES), TILE_LANES, row_groups)
+    shift, bits = np.full(count, config.act_bits), needed_bits(node, weights)
+    made = Tile(node, (name,), weights.astype(np.int8), mantissa, shift, config.scale_bits, bits)
+    (file,) = VIEWS["structural"].files(made)
+    yield from file.lines
 
 
 Form = Callable[[str, np.ndarray], Iterator[str]]
@@ -161,8 +160,8 @@ FORMS: dict[str, Form] = {
     "w * x in parallel": parallel,
 }
 TILES: dict[str, Form] = {
-    "in one part": lambda name, w: tile(name, w, 1),
-    "in two parts": lambda name, w: tile(name, w, 2),
+    "in one row group": lambda name, w: tile(name, w, 1),
+    "in two row groups": lambda name, w: tile(name, w, 2),
 }
 
 
@@ -182,11 +181,11 @@ class Bench:
 
     def map(self, name: str, source: Path) -> dict[str, Figures]:
         """Library → figures of a module."""
-        plan = Plan(self.work, (), (), (), name)
+        sources = Sources(self.work, (), (), (), name)
         found = {}
         for library in self.libraries.values():
             with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-                found[library.name] = Mapper(library, plan, Path(scratch), self.yosys).run(Job(name, "tile", source))
+                found[library.name] = Mapper(library, sources, Path(scratch), self.yosys).run(Job(name, "tile", source))
         return dict(zip(self.libraries, found.values(), strict=True))
 
     def measure(self, case: str, form: str, weights: np.ndarray) -> Fields:

@@ -1,6 +1,5 @@
 """A small chip on an FPGA: through yosys and nextpnr to the bitstream of a ULX3S board, with an ECP5 of 85k LUTs."""
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -11,22 +10,21 @@ from common import ROOT, Fields, Table, conditions, script, show, verdict
 import click
 
 from hc1gen.backend.bake import bake
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.fpga.build import Target, build
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import Chip
+from hc1gen.rtl import assemble
 from hc1gen.rtl.clocks import greedy_token, total
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.transformer import Transformer
 
 CHECKPOINT = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
 """Random weights, one layer, 20 wide: the embedded models are too large for this FPGA."""
-LANES, KV_HEADS, CONTEXT, CALIBRATION_TOKENS = 2, 1, 32, 512
+LANES, KV_HEADS, CONTEXT = 2, 1, 32
 ULX3S = Target("85k", "CABGA381", 156, 25_000_000, 2, 115_200, ROOT / "constraints" / "ulx3s.lpf")
 OUT = ROOT / "build" / "fpga"
 POSITION = 16
@@ -41,21 +39,22 @@ WHAT = {
 def baked(out: Path) -> Path:
     """The small chip, baked anew."""
     shutil.rmtree(out, ignore_errors=True)
-    model = calibrate(quantize(load_checkpoint(CHECKPOINT), NumericConfig()), CONTEXT, CALIBRATION_TOKENS)
-    bake(Chip(Transformer(model, Plan(model.numerics(CONTEXT), LANES, KV_HEADS))), out, CHECKPOINT / "tokenizer.json")
+    model = calibrated(load_checkpoint(CHECKPOINT), NumericConfig(), CONTEXT)
+    bake(assemble.chip(model, CONTEXT, LANES, KV_HEADS), out, (CHECKPOINT / "tokenizer.json").read_bytes())
     return out
 
 
 def describe(rtl_dir: Path) -> Fields:
     """What the chip is, and the clocks of a token."""
-    manifest, model = json.loads((rtl_dir / "manifest.json").read_text()), saved.load(rtl_dir / "model.safetensors")
-    plan = Plan(model.numerics(manifest["context"]), manifest["lanes"], manifest["kv_heads_per_clock"])
+    chip = ChipFolder.read(rtl_dir)
+    manifest = chip.manifest
+    target = rebuild(manifest, saved.load(chip.model), None).target
     return {
-        "model": manifest["checkpoint"]["name"],
-        "weights": sum(tile["weights"] for tile in manifest["tiles"]),
-        "context": manifest["context"],
-        "lanes": manifest["lanes"],
-        "token_clocks": total(greedy_token(Transformer(model, plan), min(POSITION, plan.n.context - 1))),
+        "model": manifest.checkpoint.name,
+        "weights": sum(tile.weights for tile in manifest.tiles),
+        "context": manifest.context,
+        "lanes": manifest.lanes,
+        "token_clocks": total(greedy_token(target, min(POSITION, manifest.context - 1))),
     }
 
 

@@ -31,8 +31,8 @@ from hc1gen.fabric.digits import digits
 from hc1gen.frontend import compare, reference
 from hc1gen.frontend.model import HEAD, ModelIR, layer_tensor
 from hc1gen.frontend.sampling import sample
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import posttrain as layers
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.grid import BITS
 from hc1gen.quant.posttrain import METHODS, USUAL, posttrain
 from hc1gen.quant.quantized import QuantizedModel, quantize
@@ -150,10 +150,10 @@ class Bench:
 
 def tiles(model: QuantizedModel) -> Iterator[np.ndarray]:
     """Integers of every tile: rows with common inputs stacked."""
-    for layer in model.layers:
+    for index in range(model.model.layers):
         for group in GROUPS:
-            yield np.concatenate([getattr(layer, field).weights for field in group])
-    yield model.head.weights
+            yield np.concatenate([model.matrix(layer_tensor(index, field)).weights for field in group])
+    yield model.matrix(HEAD).weights
 
 
 def area(matrix: np.ndarray) -> float:

@@ -14,16 +14,16 @@ import click
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
 from hc1gen.cli.cost import kind_costs, kv_bits
-from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
-from hc1gen.golden.calibrate import calibrate
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.quantized import QuantizedModel, quantize
+from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.golden.calibrated import calibrated
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.quant.quantized import QuantizedModel
+from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.clocks import POSITION, greedy_token, total
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.transformer import Transformer
 from hc1gen.settings import Settings
 
 LANES = (4, 8, 16, 32, 64)
@@ -39,28 +39,24 @@ SIMULATED = ((8, 4, 1), (8, 4, 2), (4, 1, 1), (64, 2, 1), (32, 4, 1))
 
 def cut(model: QuantizedModel, layers: int) -> QuantizedModel:
     """The first layers of a model, with no end token: it speaks nonsense, in the same time for each layer."""
-    return replace(
-        model,
-        model=replace(model.model, layers=layers, eos=()),
-        formats=replace(model.formats, layers=model.formats.layers[:layers]),
-        layers=model.layers[:layers],
-    )
+    first = model.first_layers(layers)
+    return replace(first, model=replace(first.model, eos=()))
 
 
-def plan_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Plan:
-    return Plan(model.numerics(CONTEXT), lanes, kv_heads)
+def chip_of(model: QuantizedModel, lanes: int, kv_heads: int) -> Chip:
+    return assemble.chip(model, CONTEXT, lanes, kv_heads)
 
 
-def token_clocks(model: QuantizedModel, plan: Plan) -> int:
+def token_clocks(design: Chip) -> int:
     """Clocks of the token at `POSITION`, by the latencies of the blocks."""
-    return total(greedy_token(Transformer(model, plan), POSITION))
+    return total(greedy_token(design.target, POSITION))
 
 
-def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
+def simulated_clocks(design: Chip, jobs: int) -> int:
     """Clocks of the token at `POSITION`, in Verilator."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "chip"
-        bake(Chip(Transformer(model, plan)), folder, EMBEDDED / "tokenizer.json")
+        bake(design, folder, (EMBEDDED / "tokenizer.json").read_bytes())
         with simulator.ChipSimulator(simulator.build(folder, jobs)) as chip:
             answer = list(chip.run([1] * POSITION, Settings(limit=2)))
     return answer[1].clocks
@@ -68,22 +64,21 @@ def simulated_clocks(model: QuantizedModel, plan: Plan, jobs: int) -> int:
 
 def measure(output: Output, simulate: bool, count: bool, seconds: float, jobs: int) -> Fields:
     """JSON fields: clocks of all points, cells of as many as `seconds` allow, and the simulations."""
-    checkpoint = Checkpoint.load(EMBEDDED)
     with output.progress("calibrating"):
-        model = calibrate(quantize(checkpoint.ir, NumericConfig()), CONTEXT)
+        model = calibrated(load_checkpoint(EMBEDDED), NumericConfig(), CONTEXT)
     grid = [(lanes, kv) for lanes in LANES for kv in KV_HEADS]
-    points = {point: {"clocks": token_clocks(model, plan_of(model, *point))} for point in grid}
+    points = {point: {"clocks": token_clocks(chip_of(model, *point))} for point in grid}
     if count:
         _count(output, model, points, seconds)
     checks = _check(output, model, jobs) if simulate else []
-    plan = plan_of(model, *DEFAULT)
+    target = chip_of(model, *DEFAULT).target
     return {
         "position": POSITION,
         "points": [{"lanes": lanes, "kv_heads_per_clock": kv, **p} for (lanes, kv), p in points.items()],
         "checks": checks,
-        "full_adders": sum(kind.full_adders for kind in kind_costs(Transformer(model, plan))),
-        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(Transformer(model, plan))),
-        "kv_bits": kv_bits(plan),
+        "full_adders": sum(kind.full_adders for kind in kind_costs(target)),
+        "accumulator_flip_flops": sum(kind.accumulator_flip_flops for kind in kind_costs(target)),
+        "kv_bits": kv_bits(target.network),
         "conditions": conditions(),
     }
 
@@ -94,7 +89,7 @@ def _count(output: Output, model: QuantizedModel, points: dict[tuple[int, int], 
         for done, point in enumerate(POINTS):
             if time.monotonic() - start < seconds:
                 progress("lanes {}, KV heads {}".format(*point), done)
-                points[point] |= cells.chip_cells(Chip(Transformer(model, plan_of(model, *point))))
+                points[point] |= cells.chip_cells(chip_of(model, *point))
 
 
 def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:
@@ -102,10 +97,9 @@ def _check(output: Output, model: QuantizedModel, jobs: int) -> list[Fields]:
     with output.progress("simulating", len(SIMULATED)) as progress:
         for done, (lanes, kv, layers) in enumerate(SIMULATED):
             progress(f"lanes {lanes}, KV heads {kv}, layers {layers}", done)
-            part = cut(model, layers)
-            plan = plan_of(part, lanes, kv)
-            simulated = simulated_clocks(part, plan, jobs)
-            derived = token_clocks(part, plan)
+            design = chip_of(cut(model, layers), lanes, kv)
+            simulated = simulated_clocks(design, jobs)
+            derived = token_clocks(design)
             checks.append({"lanes": lanes, "kv_heads_per_clock": kv, "layers": layers, "derived": derived,
                            "simulated": simulated})  # fmt: skip
     return checks

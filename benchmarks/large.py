@@ -17,13 +17,11 @@ import numpy as np
 from hc1gen.cli.bake import peak_memory
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
-from hc1gen.frontend.model import LayerWeights, ModelConfig, ModelIR, expected_shapes, layer_tensor
-from hc1gen.quant.config import Formats, LayerFormats, NumericConfig
+from hc1gen.frontend.model import ModelConfig, ModelIR, expected_shapes
+from hc1gen.numeric.config import Formats, LayerFormats, NumericConfig
 from hc1gen.quant.quantized import QuantizedModel, quantize
-from hc1gen.rtl.behavioural import behavioural
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.tile import module
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl import assemble
+from hc1gen.rtl.tiles import VIEWS
 
 SHAPE = ModelConfig(
     hidden=320, intermediate=896, layers=8, heads=10, kv_heads=5, head_dim=32, vocab=2048, max_positions=1024,
@@ -45,12 +43,7 @@ def random_model(shape: ModelConfig, seed: int = 1) -> ModelIR:
         return rng.standard_normal(size, np.float32) * np.float32(size[1] ** -0.5)
 
     sizes = expected_shapes(shape)
-    layers = tuple(
-        LayerWeights(**{field: tensor(layer_tensor(i, field)) for field in LayerWeights.__dataclass_fields__})
-        for i in range(shape.layers)
-    )
-    embedding, head = tensor("model.embed_tokens.weight"), tensor("lm_head.weight")
-    model = ModelIR(shape, embedding, layers, tensor("model.norm.weight"), head, "0" * 64, "random-10m")
+    model = ModelIR.of(shape, {name: tensor(name) for name in sizes}, "0" * 64, "random-10m")
     model.verify()
     return model
 
@@ -63,14 +56,13 @@ def formats(shape: ModelConfig) -> Formats:
 
 def write_tiles(model: QuantizedModel, folder: Path) -> Fields:
     """Every tile, line by line, to disk."""
-    plan = Plan(model.numerics(512), LANES, SHAPE.kv_heads)
-    transformer = Transformer(model, plan)
+    transformer = assemble.transformer(model, 512, LANES)
     sizes, weights = [], 0
     for tile in transformer.tiles():
-        path = folder / f"{tile.name}.sv"
-        lines = module(tile, behavioural(tile), transformer.kinds[tile.kind].acc_bits, model.config.scale_bits)
+        (made,) = VIEWS["behavioural"].files(tile)
+        path = folder / Path(made.path).name
         with path.open("w") as file:
-            file.writelines(f"{line}\n" for line in lines)
+            file.writelines(f"{line}\n" for line in made.lines)
         sizes.append(path.stat().st_size)
         weights += tile.weights.size
     return {"weights": weights, "tiles": len(sizes), "bytes": sum(sizes)}

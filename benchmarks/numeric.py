@@ -21,11 +21,11 @@ from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
 from hc1gen.frontend import reference
 from hc1gen.frontend.evaluate import nll
-from hc1gen.golden.arith import Meter
 from hc1gen.golden.calibrate import choose_formats, sample_text
 from hc1gen.golden.model import GoldenModel, Session
-from hc1gen.quant.config import Formats, NumericConfig, widened
-from hc1gen.quant.numerics import Numerics
+from hc1gen.golden.observer import RangeObserver
+from hc1gen.numeric.config import Formats, NumericConfig, widened
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.quant.quantized import QuantizedModel, quantize
 
 TEXT = Path("../shared/text/tinystories-val.txt")
@@ -42,12 +42,12 @@ STEPS: dict[str, tuple[int, ...]] = {
     "rsqrt_bits": (7, 10), "rsqrt_index": (5,),
     "angle_bits": (7, 10), "angle_index": (5,), "quarter_bits": (8, 14), "phase_bits": (20, 32), "qkv_bits": (10, 12),
     "query_bits": (9, 11), "kv_bits": (6, 7, 9, 10), "score_frac": (4, 5, 8), "prob_bits": (7, 10), "exp_index": (5,),
-    "recip_bits": (7, 10), "recip_index": (5,), "context_frac": (2, 6), "gate_frac": (7, 9), "gate_bits": (12, 14),
-    "up_bits": (8, 12), "silu_range": (4,), "silu_index": (4, 6), "hidden_bits": (14, 18), "logit_bits": (10, 16),
+    "recip_bits": (7, 10), "recip_index": (5,), "attention_frac": (2, 6), "gate_frac": (7, 9), "gate_bits": (12, 14),
+    "up_bits": (8, 12), "silu_range": (4,), "silu_index": (4, 6), "intermediate_bits": (14, 18), "logit_bits": (10, 16),
     "kv_margin_bits": (1,), "margin_bits": (0, 2),
 }  # fmt: skip
 """Values to try beside the default."""
-CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "hidden_bits", "gate_bits")
+CALIBRATED = ("qkv_bits", "query_bits", "kv_bits", "logit_bits", "up_bits", "intermediate_bits", "gate_bits")
 """Widths that calibration makes wide: they do not change what it sees."""
 QUANTISED = ("scale_bits", "gain_bits", "residual_frac")
 """Fields that change the integers of the model itself."""
@@ -116,10 +116,12 @@ class Bench:
     @lru_cache  # noqa: B019
     def _peaks(self, config: NumericConfig) -> tuple[Numerics, dict[str, np.ndarray]]:
         """What calibration sees, as in `golden.calibrate.calibrate`; `config` in wide formats."""
-        golden = GoldenModel(self.quantised(config).with_formats(config, self.wide), CONTEXT, Meter(keep_peaks=True))
+        golden = GoldenModel(
+            self.quantised(config).with_formats(config, self.wide), CONTEXT, RangeObserver(keep_peaks=True)
+        )
         for window in self.text:
             golden.session().forward(window)
-        return golden.n, golden.meter.peaks
+        return golden.n, golden.observer.peaks
 
     def calibrated(self, config: NumericConfig) -> QuantizedModel:
         """As `hc1gen bake` calibrates, but for the text; rows that let it see the same share one run."""
@@ -133,7 +135,7 @@ class Bench:
         model = self.calibrated(config)
         golden = GoldenModel(model, CONTEXT)
         losses = self.losses(golden.logits, rows)
-        return losses, sum(golden.meter.saturations.values())
+        return losses, sum(golden.observer.saturations.values())
 
 
 def windows_of(ids: list[int], bos: int | None) -> list[np.ndarray]:

@@ -8,16 +8,16 @@ from common import Fields, Table, conditions, script, show
 import click
 import numpy as np
 
-from hc1gen.cli.models import EMBEDDED, Checkpoint
+from hc1gen.cli.models import EMBEDDED
 from hc1gen.cli.options import json_option
 from hc1gen.cli.output import Output
+from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.golden import sampler
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import TEMPERATURE_FRAC, Numerics
-from hc1gen.quant.quantized import quantize
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC, Numerics
 from hc1gen.settings import Settings
 
 CONTEXT, TEXTS = 256, 16
@@ -55,7 +55,7 @@ def distance(rows: np.ndarray, temperature: float, n: Numerics) -> Fields:
 def measure(output: Output) -> Fields:
     """JSON fields."""
     with output.progress("calibrating"):
-        model = calibrate(quantize(Checkpoint.load(EMBEDDED).ir, NumericConfig()), CONTEXT)
+        model = calibrated(load_checkpoint(EMBEDDED), NumericConfig(), CONTEXT)
     golden = GoldenModel(model, CONTEXT)
     with output.progress("writing texts"):
         rows = logits(golden)

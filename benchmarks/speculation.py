@@ -1,6 +1,5 @@
 """What speculation buys: clocks per token with and without it, what bounds it, and what its circuits cost."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +14,17 @@ from expectation import Speculation
 
 from hc1gen.backend import simulator
 from hc1gen.backend.amaranth_modules import to_verilog
-from hc1gen.backend.bake import MANIFEST
+from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.cli.baked import Baked
 from hc1gen.cli.options import PATH, json_option
 from hc1gen.cli.output import Output
 from hc1gen.errors import InputError
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.accept import Accept
-from hc1gen.rtl.chip import DRAFT, Chip
-from hc1gen.rtl.leftover import Leftover
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl.chip import Chip
+from hc1gen.rtl.residual_distribution import ResidualDistribution
 from hc1gen.settings import Settings
 
 PROMPTS = (
@@ -120,11 +118,7 @@ def chip_of(baked: Baked) -> Chip:
     """The chip, as the manifest has it."""
     if baked.draft is None:
         raise InputError(baked.folder, "a chip without a draft; bake one with --draft")
-    manifest = json.loads((baked.folder / MANIFEST).read_text())
-    target = Plan(baked.model.numerics(baked.context), manifest["lanes"], manifest["kv_heads_per_clock"])
-    heads = manifest["draft"]["kv_heads_per_clock"]
-    draft = Plan(baked.draft.numerics(baked.context), manifest["lanes"], heads, DRAFT)
-    return Chip(Transformer(baked.model, target), Transformer(baked.draft, draft), baked.ahead)
+    return rebuild(ChipFolder.read(baked.folder).manifest, baked.model, baked.draft)
 
 
 def areas(chip: Chip) -> list[Fields]:
@@ -148,7 +142,10 @@ def areas(chip: Chip) -> list[Fields]:
     whole = sum(row["gates"] for row in rows)
     plan = chip.target.plan
     bits, sum_bits = plan.n.config.sample_bits, plan.n.sample_sum_bits
-    inside = {"accept": Accept(bits, sum_bits, sum_bits), "leftover": Leftover(plan.lanes, bits, sum_bits, sum_bits)}
+    inside = {
+        "accept": Accept(bits, sum_bits, sum_bits),
+        "residual distribution": ResidualDistribution(plan.lanes, bits, sum_bits, sum_bits),
+    }
     for name, text in to_verilog(inside).items():
         rows.append(_area(f"of the verifier: {name}", [{**cells.count(name, text), "instances": 1}]))
     for row in rows:

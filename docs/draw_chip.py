@@ -1,8 +1,9 @@
 """`python docs/draw_chip.py RTL_DIR > docs/chip.svg`: the picture of the chip in the README, from a baked manifest."""
 
-import json
 import sys
 from pathlib import Path
+
+from hc1gen.backend.folder.chip_folder import ChipFolder
 
 WIDTH, ROW = 1180, 46
 TARGET_ROW, DRAFT_ROW, LAYER_TOP = 66, 138, 244
@@ -125,7 +126,7 @@ def layer(manifest: dict) -> list[str]:
 
 
 def main() -> None:
-    manifest = json.loads((Path(sys.argv[1]) / "manifest.json").read_text())
+    manifest = ChipFolder.read(Path(sys.argv[1])).manifest.to_json()
     size = f'viewBox="0 0 {WIDTH} {LAYER_TOP + 270}" font-family="sans-serif" font-size="13"'
     print(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>')
     print("<style>.small{font-size:10.5px;fill:#333}</style>")

@@ -7,31 +7,33 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from bench.runner import SIM_BUILD, lock
 
 import hc1gen
-from hc1gen.backend import simulator
-from hc1gen.backend.bake import DRAFT_MODEL, MANIFEST, MODEL, bake, is_baked
+from hc1gen.backend.bake import bake
+from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.folder.manifest import Manifest
+from hc1gen.backend.folder.target import is_baked
+from hc1gen.backend.rebuild import rebuild
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.frontend.model import ModelIR
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.frontend.model import HEAD, ModelIR
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import AHEAD, GoldenChip
 from hc1gen.golden.model import GoldenModel
+from hc1gen.network import Plan
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.posttrain import METHODS, posttrain
-from hc1gen.quant.quantized import QuantizedModel, quantize
-from hc1gen.rtl.chip import DRAFT, Chip
-from hc1gen.rtl.plan import Plan
+from hc1gen.quant.quantized import QuantizedModel
+from hc1gen.rtl import assemble
+from hc1gen.rtl.chip import Chip
 from hc1gen.rtl.transformer import Transformer
 
 PACKAGE = Path(hc1gen.__file__).parent
 VECTORS = Path(__file__).parents[1] / "tests" / "frontend" / "vectors"
 DESIGNS = SIM_BUILD / "designs"
-CALIBRATION_TOKENS = 512
 WIDTHS = (5, 3, 4, 6)
 
 
@@ -76,27 +78,41 @@ class Design:
     folder: Path
 
     @cached_property
-    def model(self) -> QuantizedModel:
-        return saved.load(self.folder / MODEL)
+    def baked(self) -> ChipFolder:
+        return ChipFolder.read(self.folder)
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
-        return json.loads((self.folder / MANIFEST).read_text())
+    def model(self) -> QuantizedModel:
+        return saved.load(self.baked.model)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.baked.manifest
 
     @property
     def ahead(self) -> int:
         """Tokens that the draft may run ahead; 0 without a draft."""
-        return self.manifest["draft"]["ahead"] if self.manifest["draft"] else 0
+        return self.manifest.draft.ahead if self.manifest.draft else 0
 
     @cached_property
+    def draft(self) -> QuantizedModel | None:
+        file = self.baked.draft_model
+        return None if file is None else saved.load(file)
+
+    @cached_property
+    def hardware(self) -> Chip:
+        """Target and draft."""
+        return rebuild(self.manifest, self.model, self.draft)
+
+    @property
     def plan(self) -> Plan:
-        m = self.manifest
-        return Plan(self.model.numerics(m["context"]), m["lanes"], m["kv_heads_per_clock"])
+        """The target's."""
+        return self.hardware.target.plan
 
-    @cached_property
+    @property
     def target(self) -> Transformer:
         """The target's hardware."""
-        return Transformer(self.model, self.plan)
+        return self.hardware.target
 
     @cached_property
     def golden(self) -> GoldenModel:
@@ -106,13 +122,13 @@ class Design:
     @cached_property
     def chip(self) -> GoldenChip:
         """Target and draft."""
-        draft = GoldenModel(saved.load(self.folder / DRAFT_MODEL), self.plan.n.context) if self.ahead else None
+        draft = None if self.draft is None else GoldenModel(self.draft, self.plan.n.context)
         return GoldenChip(self.golden, draft, self.ahead)
 
     @property
     def sources(self) -> list[Path]:
         """All Verilog, Verilator's control file first."""
-        return simulator.read_design(self.folder).sources
+        return [path.resolve() for path in (self.baked.waivers, *self.baked.simulation_sources)]
 
     def layer_sources(self, index: int) -> list[Path]:
         """What module `layer<index>` needs."""
@@ -128,34 +144,28 @@ def design(recipe: Recipe) -> Design:
         if not is_baked(folder):
             ir = load_checkpoint(recipe.checkpoint)
             model = _with_eos(_calibrated(_wide(ir) if recipe.wide else ir, recipe.context), recipe)
-            draft = _draft(model, recipe)
-            target = _transformer(model, recipe)
-            chip = Chip(target, draft and _transformer(draft, recipe, DRAFT), recipe.ahead)
-            bake(chip, folder, recipe.checkpoint / "tokenizer.json", fabric=recipe.fabric)
+            chip = assemble.chip(
+                model, recipe.context, recipe.lanes, recipe.kv_heads_per_clock, _draft(model, recipe), recipe.ahead
+            )
+            bake(chip, folder, (recipe.checkpoint / "tokenizer.json").read_bytes(), fabric=recipe.fabric)
     return Design(folder)
-
-
-def _transformer(model: QuantizedModel, recipe: Recipe, prefix: str = "") -> Transformer:
-    plan = Plan(model.numerics(recipe.context), recipe.lanes, recipe.kv_heads_per_clock, prefix)
-    return Transformer(model, plan)
 
 
 def _draft(target: QuantizedModel, recipe: Recipe) -> QuantizedModel | None:
     """See `Recipe`."""
     if recipe.draft == "layer":
-        first = replace(target.formats, layers=target.formats.layers[:1])
-        return replace(target, model=replace(target.model, layers=1), formats=first, layers=target.layers[:1])
+        return target.first_layers(1)
     if recipe.draft == "noise":
-        order, head = np.random.default_rng(1).permutation(target.model.vocab), target.head
+        order, head = np.random.default_rng(1).permutation(target.model.vocab), target.matrix(HEAD)
         arrays = {name: getattr(head, name)[order] for name in ("weights", "scale", "mantissa", "exponent")}
-        return replace(target, head=replace(head, **arrays))
+        return replace(target, tensors={**target.tensors, HEAD: replace(head, **arrays)})
     if recipe.draft is None or recipe.draft == "itself":
         return target if recipe.draft else None
     return _calibrated(load_checkpoint(_folder(recipe.draft)), recipe.context)
 
 
 def _calibrated(ir: ModelIR, context: int) -> QuantizedModel:
-    return calibrate(quantize(ir, NumericConfig()), context, CALIBRATION_TOKENS)
+    return calibrated(ir, NumericConfig(), context)
 
 
 def _wide(ir: ModelIR) -> ModelIR:

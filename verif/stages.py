@@ -21,37 +21,9 @@ from designs import Design
 from rich.console import Console
 from rich.table import Table
 
-from hc1gen.rtl import clocks
-from hc1gen.rtl.clocks import POSITION
-from hc1gen.rtl.transformer import Transformer
-
-FIRST, HALF, LAST = 0.0, 0.5, 1.0
-"""How much of a stream's transfers: none but the first, half of them (a vector comes for the first time), all."""
-OUTPUTS = {
-    "embedding": ("target.embedding_y", FIRST),
-    "residual in": ("target.embedding_y", LAST),
-    "norm": ("target.layer0.norm_y0", FIRST),
-    "QKV planes": ("target.layer0.norm_y0", LAST),
-    "QKV CMVM": ("target.layer0.qkv_cmvm_y", LAST),
-    "QKV requantise": ("target.layer0.requant_y0", LAST),
-    "RoPE": ("target.layer0.rope_y", LAST),
-    "context exponent": ("target.layer0.out_quantize_y", FIRST),
-    "context planes": ("target.layer0.out_quantize_y", LAST),
-    "out CMVM, requantise and add": ("target.layer0.requant_y1", HALF),
-    "MLP norm": ("target.layer0.norm_y1", FIRST),
-    "gate/up CMVM": ("target.layer0.gate_up_cmvm_y", HALF),
-    "gate/up requantise": ("target.layer0.requant_y2", HALF),
-    "SwiGLU": ("target.layer0.swiglu_y", HALF),
-    "hidden exponent": ("target.layer0.down_quantize_y", FIRST),
-    "hidden planes": ("target.layer0.down_quantize_y", LAST),
-    "down CMVM, requantise and add": ("target.layer0_y", LAST),
-    "final norm": ("target.head_norm_y0", FIRST),
-    "head planes": ("target.head_norm_y0", LAST),
-    "head CMVM": ("target.head_cmvm_y", LAST),
-    "head requantise": ("target.logits", LAST),
-    "sequencer": ("out", LAST),
-}
-"""Stage → the stream that it puts out, and how much of its transfers have happened when the stage ends."""
+from hc1gen.rtl.clocks import POSITION, greedy_choice, stage_steps
+from hc1gen.rtl.residual import ENTRANCE
+from hc1gen.rtl.timing import Step, total
 
 
 @dataclass(frozen=True)
@@ -70,14 +42,14 @@ class Stage:
 def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
     """Decode the token at `position` on the chip in `rtl_dir`; its stages in order, adding up to its latency."""
     design = Design(rtl_dir.resolve())
-    ends = outputs(design)
+    chain = stated_steps(design, position)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "transfers.json"
         case = {
             "position": position,
             "vocab": design.model.model.vocab,
             "token_bits": design.plan.token_bits,
-            "streams": [stream for stream, _ in ends.values()],
+            "streams": [stream for _, _, stream in chain],
             "constants": {"limit": 2, "temperature": 0, "seed": 0, **({"speculate": 0} if design.ahead else {})},
             "answer": str(answer),
         }
@@ -85,36 +57,40 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
         transfers = json.loads(answer.read_text())
     issue = end = transfers["issue"][0]
     stages = []
-    for part, (name, stated) in stated_stages(design.target, position):
-        stream, share = ends[name]
+    for part, step, stream in chain:
         cycles, before = transfers[stream], end
-        end = cycles[max(math.ceil(share * len(cycles)), 1) - 1]
-        stages.append(Stage(part, name, end - before, stated, cycles[0] - issue, cycles[-1] - issue, len(cycles)))
+        end = cycles[max(math.ceil(step.share * len(cycles)), 1) - 1]
+        first, last = cycles[0] - issue, cycles[-1] - issue
+        stages.append(Stage(part, step.name, end - before, step.clocks, first, last, len(cycles)))
     return stages
 
 
-def outputs(design: Design) -> dict[str, tuple[str, float]]:
-    """OUTPUTS, and what depends on the chip. Attention of one word per position gives a vector twice, and so do planes
-    of gate and up in several parts."""
-    contexts = HALF if design.plan.kv_words == 1 else LAST
-    planes = HALF if design.target.kinds["gate_up"].parts > 1 else LAST
-    return OUTPUTS | {
-        "attention": ("target.layer0.attention_y", contexts),
-        "gate/up planes": ("target.layer0.norm_y1", planes),
-        "sampler": ("verifier_y" if design.ahead else "sampler_y", LAST),
-        **{f"layer {i}": (f"target.layer{i}_y", LAST) for i in range(1, design.model.model.layers)},
-    }
+def stated_steps(design: Design, position: int) -> list[tuple[str, Step, str]]:
+    """The steps of a token: the part of the chip that each is in, and the stream on which it ends. The first stage that
+    is a module stands for all of its kind."""
+    target = design.target
+    found: list[tuple[str, Step, str]] = []
+    modules = [stage for stage in target.network.stages if stage.purpose is not None]
+    for stage in target.network.stages:
+        steps = stage_steps(target, stage, position)
+        if stage.purpose is None:
+            found += [(stage.kind, step, f"target.{step.net}") for step in steps]
+        elif stage is modules[0]:
+            found += [(f"{stage.kind} 0", step, _inside(stage.name, step)) for step in steps]
+        else:
+            whole = total(step for step in steps if step.name != ENTRANCE)
+            found.append((f"{stage.kind}s", Step(stage.name, whole), f"target.{stage.name}_y"))
+    part, last, _ = found.pop()
+    found.append((part, last, "target.logits"))
+    choosers = "verifier_y" if design.ahead else "sampler_y", "out"
+    return found + [(part, *pair) for pair in zip(greedy_choice(target), choosers, strict=True)]
 
 
-def stated_stages(target: Transformer, position: int) -> list[tuple[str, clocks.Stage]]:
-    """The stages of a token with the part of the chip that each is in, layer 0 stage by stage."""
-    first, entrance, layer, *rest = clocks.logits(target, position)
-    layers = rest[: target.plan.n.model.layers - 1]
-    head = rest[len(layers) :] + clocks.greedy_choice(target)
-    detail = clocks.layer(target, position)
-    assert layer.clocks == clocks.total(detail)
-    parts = {"embedding": [first], "layer 0": [entrance, *detail], "layers": layers, "head": head}
-    return [(part, stage) for part, stages in parts.items() for stage in stages]
+def _inside(stage: str, step: Step) -> str:
+    """The stream on which a step inside a stage ends: its input, its output, or a net in it."""
+    if step.name == ENTRANCE:
+        return "target.embedding_y"
+    return f"target.{stage}_y" if step.net == "y" else f"target.{stage}.{step.net}"
 
 
 def table(stages: list[Stage], position: int) -> Table:

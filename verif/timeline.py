@@ -21,7 +21,7 @@ from designs import Design
 from hc1gen.errors import InputError
 from hc1gen.frontend.tokenizer import Tokenizer
 from hc1gen.outcome import Outcome
-from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+from hc1gen.rtl.payloads import tagged_token
 from hc1gen.settings import Settings
 
 PROMPT, TOKENS = "The sun was hot and", 18
@@ -63,14 +63,12 @@ def bars(design: Design, talk: Conversation, found: dict) -> list[Bar]:
     beats, layers = len(plan.residual) // plan.lanes, design.model.model.layers
     text = talk.prompt + [said[0] for said in talk.answer]
     made = []
-    for index, word in enumerate(found["tokens"]):
-        token = word & (1 << plan.token_bits) - 1
-        position = word >> plan.token_bits & (1 << plan.position_bits) - 1
-        epoch = word >> plan.token_bits + plan.position_bits + SEQUENCE_BITS & (1 << EPOCH_BITS) - 1
+    layout = tagged_token(plan.token_bits, plan.position_bits)
+    for index, issued in enumerate(map(layout.from_bits, found["tokens"])):
         ends = [cycles[ISSUE][index]]
         for layer in range(layers):
             ends += cycles[f"target.layer{layer}_y"][index * beats + beats - 1 :][:1]
-        made.append(Bar(position, token, epoch, "flushed", ends))
+        made.append(Bar(issued.tag.position, issued.token, issued.tag.epoch, "flushed", ends))
     for number, said in enumerate(talk.answer):
         # the decision on answer `number` ends the last token that was issued at the place before it, until then
         clock, place = cycles[DECIDED][number], len(talk.prompt) - 1 + number

@@ -1,311 +1,200 @@
 """Bake: from a quantised model to `rtl_out/<name>/`, whole or not at all, the same bytes for the same input."""
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
+from amaranth.hdl import UnusedElaboratable
+from amaranth.lib import wiring
+
 from .. import __version__
-from ..errors import InputError, problem
-from ..frontend.model import FINAL_NORM, layer_tensor
+from ..network.merkle import Tree
+from ..progress import Progress, silent
 from ..quant import saved
-from ..rtl import tile as tiles
-from ..rtl.behavioural import behavioural
 from ..rtl.chip import Chip
-from ..rtl.embedding import ROM, embedding_rom
-from ..rtl.gain import gain_module
-from ..rtl.plan import Order
-from ..rtl.provenance import Tree
-from ..rtl.structural import ADDERS, adders, structural
-from ..rtl.tile import Tile, View
+from ..rtl.tiles import VIEWS, Tile
 from ..rtl.transformer import Transformer
 from . import flow
 from .amaranth_modules import to_verilog
-from .verilator_config import CONFIG, verilator_config
+from .folder import layout
+from .folder.chip_folder import ChipFolder
+from .folder.manifest import (
+    FORMAT,
+    CheckpointSource,
+    DraftEntry,
+    Manifest,
+    Merkle,
+    MerkleLeaf,
+    Roles,
+    TileContent,
+    TileKind,
+)
+from .folder.modules import (
+    BlockModule,
+    MemoryModule,
+    Module,
+    NetlistModule,
+    SharedModule,
+    TableModule,
+    TileModule,
+    views_of,
+)
+from .folder.target import check_target, replacing
+from .folder.writer import FolderWriter
+from .verilator_config import verilator_config
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being written, how many modules are done, and how many there are."""
-
-MANIFEST = "manifest.json"
-FORMAT = 3
-"""Of the manifest."""
-MODEL, DRAFT_MODEL = "model.safetensors", "draft.safetensors"
-TOKENIZER = "tokenizer.json"
-KEPT = ("sim", "synth/jobs")
-"""Folders that another bake leaves alone."""
-FILES, SYNTHESIS_FILES = "filelist.f", "synth.f"
-"""Lists of the Verilog files, to simulate and to synthesise."""
-FABRICS = ("behavioural", "structural", "both")
-"""What `--fabric` may be."""
-STRUCTURAL = "rtl/structural"
-"""Folder of the structural view of the tiles."""
-BLOCKS = "rtl/blocks"
-"""Folder of the files that Amaranth writes."""
+STAGE = "writing Verilog"
+"""Its progress is counted in modules; the detail is the next one."""
 
 
 @dataclass(frozen=True)
 class VerilogModule:
-    """A file to be: path inside the design, and its lines as they are made."""
+    """A file to be: what the manifest says of it, and its lines, made when the first is asked for."""
 
-    path: str
-    name: str
+    entry: Module
     lines: Iterable[str]
 
 
 def bake(
-    chip: Chip, out: Path, tokenizer: Path, progress: Progress | None = None, fabric: str = "behavioural"
-) -> dict[str, Any]:
-    """Write `chip` to folder `out` and return its manifest. fabric: one of FABRICS, the view or views of the tiles.
+    chip: Chip, out: Path, tokenizer: bytes, progress: Progress = silent, fabric: str = "behavioural"
+) -> ChipFolder:
+    """Write `chip` to folder `out`. fabric: the view or views of the tiles; tokenizer: content of its tokenizer.json.
 
     `out` may exist if an earlier bake made it; then it is replaced. Raises `InputError` before anything is written
     where a plan does not fit its model or `out` cannot be used; an interrupted run leaves nothing behind.
     """
     chip.verify()
     check_target(out)
-    out = Path(os.path.abspath(out))
-    made = [parent for parent in out.parents if not parent.exists()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = out.parent / f".{out.name}-{token_hex(4)}"  # named before it is made: a signal may come at once
-        try:
-            work.mkdir(mode=0o700)
-            manifest = _write(chip, work, tokenizer, progress or (lambda name, done, count: None), fabric)
-            _replace(work, out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except BaseException:
-        for parent in made:
-            with suppress(OSError):
-                parent.rmdir()
-        raise
-    return manifest
+    with replacing(out) as work:
+        manifest = _write(chip, work, tokenizer, progress, fabric)
+    return ChipFolder(out, manifest)
 
 
-def check_target(out: Path) -> None:
-    """Raise `InputError` unless `out` is free, or an earlier bake's, and can be written."""
-    todo = "choose another folder with -o"
-    if out.exists() and not out.is_dir():
-        raise InputError(out, problem("output", "a file", "a folder", todo))
-    if out.is_dir() and any(out.iterdir()) and not is_baked(out):
-        raise InputError(out, problem("output", "a folder with other files", "a new or a baked one", todo))
-    if out.is_dir() and (foreign := _not_ours(out)):
-        found = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
-        found = f"files that were added or changed: {found}"
-        raise InputError(out, problem("output", found, "only what bake wrote", f"move them or {todo}"))
-    parent = next(p for p in Path(os.path.abspath(out)).parents if p.exists())
-    if not parent.is_dir():
-        raise InputError(out, problem("output", f"{parent} is a file", "a folder", todo))
-    for folder in (parent, out):
-        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(out, problem("output", f"{folder} is read-only", "a folder that can be written", todo))
+def _write(chip: Chip, work: Path, tokenizer: bytes, progress: Progress, fabric: str) -> Manifest:
+    writer = FolderWriter(work)
+    written: list[Module] = []
+    for module in modules(chip, fabric, progress):
+        writer.lines(module.entry.path, module.lines)
+        written.append(module.entry)
+    simulation, synthesis = ([entry for entry in written if entry.is_in(view)] for view in views_of(fabric))
+    writer.lines(layout.SIMULATION, (entry.path for entry in simulation))
+    writer.lines(layout.SYNTHESIS, (entry.path for entry in synthesis))
+    names = [entry.name for entry in simulation if not isinstance(entry, SharedModule)]
+    writer.lines(layout.WAIVERS, verilator_config(layout.BLOCKS, names))
+    for path, lines in flow.files(synthesis).items():
+        writer.lines(path, lines)
+    for transformer, path in zip(chip.transformers, (layout.MODEL, layout.DRAFT_MODEL), strict=False):
+        writer.content(path, saved.to_bytes(transformer.model))
+    writer.content(layout.TOKENIZER, tokenizer)
+    progress(STAGE, len(written), len(written))
+    return writer.manifest(describe(chip, fabric, written))
 
 
-def is_baked(folder: Path) -> bool:
-    """Whether `folder` is what a bake made."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and "hc1gen" in manifest
-
-
-def _not_ours(folder: Path) -> list[str]:
-    """Files of a baked folder that a new bake would lose: added or changed by hand. Simulators are kept anyway."""
-    digests = json.loads((folder / MANIFEST).read_bytes()).get("files", {}) if is_baked(folder) else {}
-    found = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if name != MANIFEST and not name.startswith(("sim/", "synth/")):
-            if digests.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
-                found.append(name)
-    return found
-
-
-def _replace(work: Path, out: Path) -> None:
-    """Put `work` in the place of `out`. What `KEPT` names stays: it is found by content."""
-    work.chmod(0o777 & ~_umask())
-    if not out.exists():
-        work.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-    try:
-        out.rename(old / "out")
-        work.rename(out)
-        for kept in KEPT:
-            if (old / "out" / kept).is_dir():
-                (out / kept).parent.mkdir(exist_ok=True)
-                (old / "out" / kept).rename(out / kept)
-    finally:
-        if not out.exists():
-            (old / "out").rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    """The process's, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _write(chip: Chip, work: Path, tokenizer: Path, progress: Progress, fabric: str) -> dict[str, Any]:
-    digests = {}
-    for module in modules(chip, progress, fabric):
-        digests[module.path] = _write_lines(work / module.path, module.lines)
-    order = list(digests)
-    simulation, synthesis = (_of_view(order, view) for view in _views(fabric))
-    names = [Path(path).stem for path in simulation if Path(path).stem != ADDERS]
-    texts = {FILES: simulation, SYNTHESIS_FILES: synthesis, CONFIG: verilator_config(BLOCKS, names)}
-    texts |= flow.files(synthesis, [tile.name for t in chip.transformers for tile in t.tiles()], chip.memories())
-    for path, lines in texts.items():
-        digests[path] = _write_lines(work / path, lines)
-    contents = {MODEL: saved.to_bytes(chip.target.model), TOKENIZER: tokenizer.read_bytes()}
-    if chip.draft is not None:
-        contents[DRAFT_MODEL] = saved.to_bytes(chip.draft.model)
-    for path, content in contents.items():
-        (work / path).write_bytes(content)
-        digests[path] = hashlib.sha256(content).hexdigest()
-    manifest = describe(chip) | {"files": dict(sorted(digests.items()))}
-    (work / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    progress("done", len(order), len(order))
-    return manifest
-
-
-def _views(fabric: str) -> tuple[str, str]:
-    """The view of the tiles to simulate and the one to synthesise."""
-    return ("behavioural", "structural") if fabric == "both" else (fabric, fabric)
-
-
-def _of_view(paths: Iterable[str], view: str) -> list[str]:
-    """Files without those of the other view."""
-    structural_names = {Path(path).stem for path in paths if path.startswith(STRUCTURAL)}
-    if view == "behavioural":
-        return [path for path in paths if not path.startswith(STRUCTURAL)]
-    return [path for path in paths if path.startswith(STRUCTURAL) or Path(path).stem not in structural_names]
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write a text as it comes; its SHA-256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for line in lines:
-            content = line.encode() if line.endswith("\n") else f"{line}\n".encode()
-            file.write(content)
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def modules(chip: Chip, progress: Progress | None = None, fabric: str = "behavioural") -> Iterator[VerilogModule]:
+def modules(chip: Chip, fabric: str, progress: Progress = silent) -> Iterator[VerilogModule]:
     """Every module of the chip, leaves first; tiles are made one at a time, so that no two are in memory."""
-    report = progress or (lambda name, done, count: None)
     blocks, leaves, netlists = chip.components(), list(_leaves(chip, fabric)), list(chip.netlists())
     count = len(leaves) + len(blocks) + len(netlists)
     for done, module in enumerate(leaves):
-        report(module.name, done, count)
+        progress(STAGE, done, count, module.entry.name)
         yield module
     numbers = {name: len(leaves) + i for i, name in enumerate(blocks)}
-    for name, text in to_verilog(blocks, lambda name: report(name, numbers[name], count)).items():
-        yield VerilogModule(f"{BLOCKS}/{name}.v", name, [text])
+    yield from _blocks(blocks, lambda name: progress(STAGE, numbers[name], count, name))
     for done, netlist in enumerate(netlists, count - len(netlists)):
-        report(netlist.name, done, count)
-        yield VerilogModule(f"rtl/{netlist.name}.v", netlist.name, netlist.verilog())
+        progress(STAGE, done, count, netlist.name)
+        yield VerilogModule(NetlistModule.of(netlist.name), netlist.verilog())
+
+
+def entries(chip: Chip, fabric: str) -> list[Module]:
+    """What the manifest says of the modules; none is written for it."""
+    warnings.filterwarnings("ignore", category=UnusedElaboratable)  # blocks are made for their names alone
+    return [module.entry for module in modules(chip, fabric)]
 
 
 def _leaves(chip: Chip, fabric: str) -> Iterator[VerilogModule]:
     """Tiles, tables and memories."""
-    views = set(_views(fabric))
-    if "structural" in views:
-        yield VerilogModule(f"{STRUCTURAL}/{ADDERS}.v", ADDERS, adders())
+    views = [VIEWS[name] for name in dict.fromkeys(views_of(fabric))]
+    for view in views:
+        for file in view.shared():
+            yield VerilogModule(SharedModule(file.module, file.path, "shared", view.name), file.lines)
     for transformer in chip.transformers:
         for tile in transformer.tiles():
-            if "behavioural" in views:
-                yield VerilogModule(f"rtl/tiles/{tile.name}.sv", tile.name, _tile(transformer, tile, behavioural))
-            if "structural" in views:
-                yield VerilogModule(f"{STRUCTURAL}/{tile.name}.v", tile.name, _tile(transformer, tile, structural))
-        yield from _tables(transformer)
-    for name, text in chip.memories().items():
-        yield VerilogModule(f"rtl/memories/{name}.v", name, [text])
+            for view in views:
+                for file in view.files(tile):
+                    yield VerilogModule(TileModule(file.module, file.path, "tile", view.name), file.lines)
+        for tensor, file in transformer.tables():
+            yield VerilogModule(TableModule(file.module, file.path, "table", tensor), file.lines)
+    for memory in chip.memories():
+        yield VerilogModule(MemoryModule.of(memory.name, memory.words, memory.bits), [memory.verilog()])
 
 
-def _tile(transformer: Transformer, tile: Tile, view: Callable[[Tile], View]) -> Iterator[str]:
-    """Lines of a tile, made when the first is asked for."""
-    scale_bits = transformer.plan.n.config.scale_bits
-    yield from tiles.module(tile, view(tile), transformer.kinds[tile.kind].acc_bits, scale_bits)
+def _blocks(components: dict[str, wiring.Component], progress: Callable[[str], None]) -> Iterator[VerilogModule]:
+    """What Amaranth writes: all at once, when the first line of one is asked for."""
+
+    @cache
+    def texts() -> dict[str, str]:
+        return to_verilog(components, progress)
+
+    def lines(name: str) -> Iterator[str]:
+        yield texts()[name]
+
+    for name in components:
+        yield VerilogModule(BlockModule.of(name), lines(name))
 
 
-def _tables(transformer: Transformer) -> Iterator[VerilogModule]:
-    """Gains and embedding."""
-    model, plan = transformer.model, transformer.plan
-    c = plan.n.config
-    for name, tensor, gain in _gains(transformer):
-        lines = gain_module(name, tensor, gain, plan.residual, plan.lanes, c.gain_bits)
-        yield VerilogModule(f"rtl/tiles/{name}.sv", name, lines)
-    rom = plan.prefix + ROM
-    yield VerilogModule(f"rtl/tiles/{rom}.sv", rom, embedding_rom(rom, model, plan))
-
-
-def _gains(transformer: Transformer) -> Iterator[tuple[str, str, Any]]:
-    """(module, tensor, gains) of every norm."""
-    prefix = transformer.plan.prefix
-    for i, weights in enumerate(transformer.model.layers):
-        yield f"{prefix}layer{i}_attention_gain", layer_tensor(i, "input_norm"), weights.attention_gain.gain
-        yield f"{prefix}layer{i}_mlp_gain", layer_tensor(i, "post_norm"), weights.mlp_gain.gain
-    yield f"{prefix}final_gain", FINAL_NORM, transformer.model.final_gain.gain
-
-
-def describe(chip: Chip) -> dict[str, Any]:
+def describe(chip: Chip, fabric: str, entries: Iterable[Module]) -> Manifest:
     """The manifest without the file digests: what was baked, from what, in which shape."""
-    plan = chip.target.plan
-    return {
-        "format": FORMAT,
-        "hc1gen": __version__,
-        "top": "chip",
-        "numeric_config": asdict(plan.n.config),
-        "context": plan.n.context,
-        "lanes": plan.lanes,
-        "token_bits": plan.token_bits,
-        "model_root": chip.root.hex(),
-        **_describe(chip.target, chip.trees[0]),
-        "draft": None if chip.draft is None else {"ahead": chip.ahead, **_describe(chip.draft, chip.trees[1])},
-    }
+    plan, draft = chip.target.plan, chip.draft
+    return Manifest(
+        format=FORMAT,
+        hc1gen=__version__,
+        top="chip",
+        fabric=fabric,
+        numeric_config=plan.n.config,
+        context=plan.n.context,
+        lanes=plan.lanes,
+        token_bits=plan.token_bits,
+        model_root=chip.root.hex(),
+        **_describe(chip.target, chip.trees[0], layout.MODEL),
+        draft=None
+        if draft is None
+        else DraftEntry(ahead=chip.ahead, **_describe(draft, chip.trees[1], layout.DRAFT_MODEL)),
+        modules=tuple(entries),
+        roles=Roles(layout.SIMULATION, layout.SYNTHESIS, layout.WAIVERS, layout.TOKENIZER),
+        files={},
+    )
 
 
-def _describe(transformer: Transformer, tree: Tree) -> dict[str, Any]:
-    """What is a model's own."""
+def _describe(transformer: Transformer, tree: Tree, saved_model: str) -> dict[str, Any]:
+    """What is a model's own: the fields of a `ModelEntry`."""
     model = transformer.model
     return {
-        "checkpoint": {"name": model.name, "sha256": model.sha256},
-        "model": asdict(model.model),
-        "formats": asdict(model.formats),
+        "checkpoint": CheckpointSource(model.name, model.sha256),
+        "quantized_model": saved_model,
+        "model": model.model,
+        "formats": model.formats,
         "kv_heads_per_clock": transformer.plan.kv_heads_per_clock,
-        "kinds": {name: asdict(kind) for name, kind in transformer.kinds.items()},
-        "tiles": [_tile_entry(tile) for tile in transformer.tiles()],
-        "merkle": {
-            "root": tree.root.hex(),
-            "leaves": [{"name": leaf.name, "shape": leaf.shape, "sha256": leaf.digest.hex()} for leaf in tree.leaves],
-        },
+        "kinds": {name: TileKind(**asdict(kind)) for name, kind in transformer.kinds.items()},
+        "tiles": tuple(_tile_entry(tile) for tile in transformer.tiles()),
+        "merkle": Merkle(
+            tree.root.hex(), tuple(MerkleLeaf(leaf.name, leaf.shape, leaf.digest.hex()) for leaf in tree.leaves)
+        ),
     }
 
 
-def _tile_entry(tile: Tile) -> dict[str, Any]:
-    def lanes_of(order: Order) -> list[int]:
-        return [-1 if i is None else i for i in order]
+def _tile_entry(tile: Tile) -> TileContent:
+    def lanes_of(order: Iterable[int | None]) -> tuple[int, ...]:
+        return tuple(-1 if i is None else i for i in order)
 
-    return {
-        "module": tile.name,
-        "tensors": [m.name for m in tile.matrices],
-        "rows": lanes_of(tile.rows),
-        "part_rows": tile.part_beats * tile.lanes,
-        "columns": lanes_of(tile.columns),
-        "weights": int(tile.weights.size),
-        "zero_weights": int((tile.weights == 0).sum()),
-        "full_adders": tile.full_adders,
-    }
+    return TileContent(
+        module=tile.name,
+        tensors=tile.tensors,
+        rows=lanes_of(tile.rows),
+        group_rows=tile.group_beats * tile.lanes,
+        columns=lanes_of(tile.columns),
+        weights=int(tile.weights.size),
+        zero_weights=int((tile.weights == 0).sum()),
+        full_adders=tile.full_adders,
+    )

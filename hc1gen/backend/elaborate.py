@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ..errors import CheckFailed, ToolMissing
 from . import check
-from .simulator import read_design
-from .verilator_config import CONFIG
+from .folder.chip_folder import ChipFolder
 
 WORKER = """
 import sys
@@ -32,7 +31,7 @@ def elaborate(rtl_dir: Path) -> dict[str, int]:
         raise ToolMissing("pyosys: not installed; pip install 'hc1gen[dev]'")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "stat.json"
-        commands = [_read(path) for path in read_design(rtl_dir).sources if path.name != CONFIG]
+        commands = [_read(path.relative_to(rtl_dir)) for path in ChipFolder.read(rtl_dir).simulation_sources]
         commands += [
             "hierarchy -check -top chip",
             "proc -noopt",
@@ -41,7 +40,8 @@ def elaborate(rtl_dir: Path) -> dict[str, int]:
             f"tee -q -o {report} stat -json",
         ]
         script = "\n".join(commands)
-        done = subprocess.run([sys.executable, "-c", WORKER], input=script, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", WORKER]
+        done = subprocess.run(command, cwd=rtl_dir, input=script, capture_output=True, text=True, check=False)
         if done.returncode:
             said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
             raise CheckFailed(f"{rtl_dir}: yosys stopped: {' '.join(said) or done.stderr[-500:]}")
@@ -56,7 +56,8 @@ def elaborate(rtl_dir: Path) -> dict[str, int]:
 def _read(path: Path) -> str:
     """Slang keeps a count of ones short, where yosys' own reader adds bit by bit: ten times the cells.
 
-    It is for SystemVerilog; Amaranth's Verilog is Yosys' own.
+    It is for SystemVerilog; Amaranth's Verilog is Yosys' own. yosys runs in the chip's folder, since slang takes no
+    quotes, and the way there may have spaces.
     """
     return f"read_slang --top {path.stem} {path}" if path.suffix == ".sv" else f"read_verilog {path}"
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ..errors import CheckFailed
 from . import check, tools
-from .simulator import read_design
+from .folder.chip_folder import ChipFolder
 
 
 def lint(rtl_dir: Path) -> None:
     """Raise `CheckFailed` with Verilator's words where `verilator -Wall` has anything to say."""
-    verilator = tools.verilator()
+    folder, verilator = ChipFolder.read(rtl_dir), tools.verilator()
     command = [str(verilator.path), "--lint-only", "-Wall", "--top-module", "chip"]
-    command += map(str, read_design(rtl_dir).sources)
+    command += [str(path) for path in (folder.waivers, *folder.simulation_sources)]
     done = subprocess.run(command, env=verilator.env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CheckFailed(f"{rtl_dir}: not lint-clean\n{done.stderr}")

@@ -7,10 +7,11 @@
 //   counters                   -> counters DRAFTED ACCEPTED REJECTED FLUSHED    tokens since reset
 //   cycles                     -> cycles N         clocks since the process began
 //
-// TOKEN_BITS is the width of a token; DRAFT is defined where the chip has a draft. Without one, SPECULATE means
-// nothing, OUTCOME and PROPOSAL are 0, and there are no counters. The first line, before any command, is
-// `chip TOKEN_BITS DRAFT` with DRAFT 0 or 1. A request that cannot be met is answered by `error ...`. The clock stands
-// still between commands. Verilator writes a double underscore as `___05F`.
+// Without a draft, SPECULATE means nothing, OUTCOME and PROPOSAL are 0, and there are no counters. The first line,
+// before any command, is `chip TOKEN_BITS DRAFT` with DRAFT 0 or 1. A request that cannot be met is answered by
+// `error ...`. The clock stands still between commands. Verilator writes a double underscore as `___05F`.
+//
+// payloads.h is written for each chip: the fields of its words, and the macro DRAFT where it has a draft.
 
 #include <cstdint>
 #include <iostream>
@@ -20,11 +21,11 @@
 #include <vector>
 
 #include "Vchip.h"
+#include "payloads.h"
 #include "verilated.h"
 
 namespace {
 
-constexpr uint64_t kTokenMask = (uint64_t{1} << TOKEN_BITS) - 1;
 #ifdef DRAFT
 constexpr bool kDraft = true;
 #else
@@ -54,8 +55,8 @@ public:
     std::string prompt(const Settings& settings, const std::vector<uint64_t>& tokens) {
         set(settings);
         for (size_t i = 0; i < tokens.size(); ++i) {
-            const uint64_t last = i + 1 == tokens.size();
-            top_.prompt___05Fpayload = tokens[i] | last << TOKEN_BITS;
+            const bool last = i + 1 == tokens.size();
+            top_.prompt___05Fpayload = prompt_payload::token.put(tokens[i]) | prompt_payload::last.put(last);
             top_.prompt___05Fvalid = 1;
             const bool taken = clock_until([this] { return top_.prompt___05Fready; });
             top_.prompt___05Fvalid = 0;
@@ -75,13 +76,13 @@ public:
         top_.out___05Fready = 0;
         if (!given) return hung("for an output token");
         std::ostringstream line;
-        line << "token " << (payload & kTokenMask) << ' ' << (payload >> TOKEN_BITS & 1) << ' '
-             << (payload >> (TOKEN_BITS + 1) & 3) << ' ' << clocks << ' ';
-        if (kDraft) {
-            line << (payload >> (TOKEN_BITS + 3) & 3) << ' ' << (payload >> (TOKEN_BITS + 5) & kTokenMask);
-        } else {
-            line << "0 0";
-        }
+        line << "token " << out_payload::token.get(payload) << ' ' << out_payload::last.get(payload) << ' '
+             << out_payload::reason.get(payload) << ' ' << clocks << ' ';
+#ifdef DRAFT
+        line << out_payload::outcome.get(payload) << ' ' << out_payload::proposal.get(payload);
+#else
+        line << "0 0";
+#endif
         return line.str();
     }
 
@@ -172,7 +173,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     Chip chip{context.get(), std::stoull(argv[1])};
-    std::cout << "chip " << TOKEN_BITS << ' ' << kDraft << std::endl;
+    std::cout << "chip " << prompt_payload::token.bits << ' ' << kDraft << std::endl;
     for (std::string command; std::getline(std::cin, command);) std::cout << answer(chip, command) << std::endl;
     return 0;
 }

@@ -1,7 +1,6 @@
 """A baked chip as a program: built by Verilator from the chip's own Verilog, spoken to through a pipe."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -10,25 +9,32 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from hc1gen.backend import tools
-from hc1gen.backend.verilator_config import CONFIG
+from hc1gen.backend.folder.chip_folder import ChipFolder
+from hc1gen.backend.folder.layout import MANIFEST, SIMULATORS
+from hc1gen.backend.payload_header import WORD_BITS, payload_header
 from hc1gen.errors import CheckFailed, InputError, problem
+from hc1gen.numeric.numerics import TEMPERATURE_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_BITS
 from hc1gen.reason import Reason
+from hc1gen.rtl.payloads import output_token, prompt_token
 from hc1gen.settings import GREEDY, LIMIT_BITS, SEED_BITS, Settings
 
 MAIN = Path(__file__).with_name("sim_main.cpp")
 PATIENCE = 5_000_000
 """Clocks without a token after which a chip counts as hung."""
-MOST_TOKEN_BITS = 29
-"""So that an output, two tokens and 5 bits, fits a word of 64 bits."""
+MOST_TOKEN_BITS = max(bits for bits in range(WORD_BITS) if output_token(bits, draft=True).size <= WORD_BITS)
+"""So that an output fits an integer of sim_main.cpp."""
 LOG_TAIL = 30
 
-VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal")
+VERILATOR_OPTIONS = (
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000", "-Wno-fatal",
+    "--no-MMD",  # make would not read a list of files whose paths have a `#`
+)  # fmt: skip
 COMPILER_OPTIONS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 """`-O1` for what runs each clock: beyond it the build takes longer than a usual run saves."""
 
@@ -65,32 +71,43 @@ class Design(NamedTuple):
     sources: list[Path]
     draft: bool
 
+    @property
+    def header(self) -> str:
+        """payloads.h: what sim_main.cpp has to know of the chip, its words and whether it has a draft."""
+        prompt, out = prompt_token(self.token_bits), output_token(self.token_bits, self.draft)
+        words = payload_header({"prompt_payload": prompt, "out_payload": out})
+        return f"{words}#define DRAFT\n" if self.draft else words
+
 
 def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = None) -> Path:
-    """The simulator of the chip in `rtl_dir`: found under `rtl_dir/sim` if this very Verilog was built before.
+    """The simulator of the chip in `rtl_dir`: found in its folder of simulators if this very Verilog was built before.
 
     `progress` gets every line the tools print. The executable appears when it is complete or not at all.
     """
     executable = executable_of(rtl_dir)
     if executable.exists():
         return executable
-    verilator, design, out = tools.simulation_tools(), read_design(rtl_dir), executable.parent
+    verilator, design, out = tools.simulation_tools(), _design(rtl_dir), executable.parent
     out.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=out))
-    try:
+    with tempfile.TemporaryDirectory(prefix="hc1gen-") as folder:  # make takes no path with a space or a `#`
+        work = Path(folder)
+        (work / "payloads.h").write_text(design.header)
         for command in _commands(verilator, work, design, jobs):
             _call(command, verilator, progress or (lambda line: None))
-        (work / "chip").replace(executable)
-    finally:
-        shutil.rmtree(work)
+        part = out / f".{executable.name}-{token_hex(4)}"
+        try:
+            shutil.copy(work / "chip", part)
+            part.replace(executable)
+        finally:
+            part.unlink(missing_ok=True)
     return executable
 
 
 def executable_of(rtl_dir: Path) -> Path:
     """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
-    design = read_design(rtl_dir)
-    digest = _digest([tools.simulation_tools().version, *_defines(design)], [MAIN, *design.sources])
-    return rtl_dir / "sim" / f"chip-{digest}"
+    design = _design(rtl_dir)
+    digest = _digest([tools.simulation_tools().version, design.header], [MAIN, *design.sources])
+    return rtl_dir / SIMULATORS / f"chip-{digest}"
 
 
 class ChipSimulator:
@@ -190,36 +207,20 @@ class ChipSimulator:
         raise CheckFailed(f"chip simulation: {said or 'the simulator ended without a word'}")
 
 
-def read_design(rtl_dir: Path) -> Design:
-    """The chip in `rtl_dir`; InputError where something is missing."""
-    for name in ("manifest.json", "filelist.f"):
-        if not (rtl_dir / name).is_file():
-            raise InputError(rtl_dir, problem("not a baked chip", f"no {name}", "one", "run hc1gen bake first"))
-    manifest = json.loads((rtl_dir / "manifest.json").read_text())
-    token_bits = manifest.get("token_bits")
-    if not isinstance(token_bits, int) or not 1 <= token_bits <= MOST_TOKEN_BITS:
-        expected = f"1 to {MOST_TOKEN_BITS}"
-        raise InputError(rtl_dir / "manifest.json", problem("token_bits", token_bits, expected, "bake the chip again"))
-    if "draft" not in manifest:
-        raise InputError(rtl_dir / "manifest.json", problem("draft", "nothing", "one or null", "bake the chip again"))
-    names = [line.strip() for line in (rtl_dir / "filelist.f").read_text().splitlines()]
-    sources = [rtl_dir / name for name in names if name and not name.startswith(("#", "//"))]
-    absent = [problem("file", "nothing", path.name, "bake the chip again") for path in sources if not path.is_file()]
-    if absent:
-        raise InputError(rtl_dir / "filelist.f", absent)
-    waivers = [rtl_dir / CONFIG] if (rtl_dir / CONFIG).is_file() else []
-    draft = manifest["draft"] is not None
-    return Design(token_bits, [path.resolve() for path in (*waivers, *sources)], draft)
-
-
-def _defines(design: Design) -> list[str]:
-    """What sim_main.cpp has to know of the chip."""
-    return [f"-DTOKEN_BITS={design.token_bits}", *(["-DDRAFT"] if design.draft else [])]
+def _design(rtl_dir: Path) -> Design:
+    """The chip in `rtl_dir`; `InputError` where it is none, or its tokens have too many bits for the simulator."""
+    folder = ChipFolder.read(rtl_dir)
+    token_bits = folder.manifest.token_bits
+    if token_bits > MOST_TOKEN_BITS:
+        said = problem("token_bits", token_bits, f"1 to {MOST_TOKEN_BITS}", "bake the chip again")
+        raise InputError(rtl_dir / MANIFEST, said)
+    sources = [path.resolve() for path in (folder.waivers, *folder.simulation_sources)]
+    return Design(token_bits, sources, folder.manifest.draft is not None)
 
 
 def _commands(verilator: tools.Verilator, work: Path, design: Design, jobs: int) -> list[list[str]]:
     verilate = [str(verilator.path), "--cc", "--exe", "-Mdir", str(work), "--top-module", "chip", "--prefix", "Vchip"]
-    verilate += [*VERILATOR_OPTIONS, "-CFLAGS", " ".join(_defines(design)), "-j", str(jobs), "-o", "chip"]
+    verilate += [*VERILATOR_OPTIONS, "-j", str(jobs), "-o", "chip"]
     make = ["make", "-C", str(work), "-f", "Vchip.mk", "-j", str(jobs)]
     return [
         [*verilate, str(MAIN), *map(str, design.sources)],

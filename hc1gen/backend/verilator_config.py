@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-CONFIG = "verilator.vlt"
-
 REASONS = {
     "WIDTHEXPAND": "Amaranth has fixed every width; Yosys writes the extensions as Verilog's context rules do them",
     "WIDTHTRUNC": "the same, for conditions that Yosys writes with the width of their signal",

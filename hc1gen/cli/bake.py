@@ -3,16 +3,19 @@
 import resource
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..backend import bake as backend
-from ..quant.config import NumericConfig
+from ..backend.folder.modules import BOTH
+from ..backend.folder.target import check_target
+from ..network import Plan, llama
+from ..numeric.config import NumericConfig
 from ..rtl.chip import DRAFT, Chip
-from ..rtl.plan import Plan
+from ..rtl.tiles import VIEWS
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, table_rows, token_fact
 from .models import Calibration, Checkpoint, calibrated, check_draft, numeric_config, usual_lanes
@@ -43,7 +46,7 @@ class Part:
         """Quantised and calibrated."""
         context = self.plan.n.context
         model = calibrated(output, self.checkpoint, config, context, self.calibration)
-        return Transformer(model, replace(self.plan, n=model.numerics(context)))
+        return Transformer(model, llama(replace(self.plan, n=model.numerics(context))))
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def order(
     positions, width = min(each.context(context) for each in both), usual_lanes(lanes, *both)
     steps = 0 if proposer is None else check_draft(target, proposer, ahead, positions)
     out = out or OUT / (target.ir.name or "model")
-    backend.check_target(out)
+    check_target(out)
 
     def part(checkpoint: Checkpoint, prefix: str) -> Part:
         heads = kv_heads_per_clock
@@ -92,7 +95,7 @@ def order(
 @kv_heads_option
 @click.option(
     "--fabric",
-    type=click.Choice(backend.FABRICS),
+    type=click.Choice([*VIEWS, BOTH]),
     default="behavioural",
     show_default=True,
     help="How the tiles are written: counts to simulate, adders to synthesise.",
@@ -130,16 +133,16 @@ def run(output: Output, order: Order) -> dict[str, Any]:
     start = time.perf_counter()
     draft = None if order.draft is None else order.draft.transformer(output, order.config)
     chip = Chip(order.target.transformer(output, order.config), draft, order.ahead)
-    with output.progress("writing Verilog", total=1) as progress:
-        manifest = backend.bake(chip, order.out, order.target.checkpoint.tokenizer_file, progress, order.fabric)
-    verilog = [order.out / path for path in manifest["files"] if path.endswith((".v", ".sv"))]
+    with output.stages() as progress:
+        baked = backend.bake(
+            chip, order.out, order.target.checkpoint.tokenizer_file.read_bytes(), progress, order.fabric
+        )
+    verilog, models = baked.verilog, [asdict(model.checkpoint) for model in baked.manifest.models]
     fields = {
         "out": str(order.out),
-        "checkpoint": manifest["checkpoint"],
+        "checkpoint": models[0],
         **costs(chip.target),
-        "draft": None
-        if draft is None
-        else {"checkpoint": manifest["draft"]["checkpoint"], "ahead": order.ahead, **costs(draft)},
+        "draft": None if draft is None else {"checkpoint": models[1], "ahead": order.ahead, **costs(draft)},
         "files": len(verilog),
         "lines": sum(path.read_bytes().count(b"\n") for path in verilog),
         "bytes": sum(path.stat().st_size for path in verilog),

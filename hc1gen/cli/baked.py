@@ -4,16 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..backend.bake import DRAFT_MODEL, FORMAT, MANIFEST, MODEL, is_baked
-from ..errors import InputError, problem
-from ..frontend.jsonfile import read_object
+from ..backend.folder.chip_folder import ChipFolder
 from ..frontend.tokenizer import Tokenizer
 from ..golden.chip import GoldenChip
 from ..golden.model import GoldenModel
 from ..quant import saved
 from ..quant.quantized import QuantizedModel
-
-AGAIN = "bake the chip again"
 
 
 @dataclass(frozen=True)
@@ -30,27 +26,12 @@ class Baked:
     @classmethod
     def load(cls, folder: Path) -> "Baked":
         """`InputError` where `folder` is no baked chip or is damaged."""
-        if not folder.is_dir():
-            raise InputError(folder, "no such folder; run hc1gen bake first")
-        if not is_baked(folder):
-            raise InputError(
-                folder, f"not a baked chip: {MANIFEST} is missing, damaged or not hc1gen's; run hc1gen bake first"
-            )
-        manifest = read_object(folder / MANIFEST)
-        if manifest.get("format") != FORMAT:
-            raise InputError(folder / MANIFEST, problem("format", manifest.get("format"), FORMAT, AGAIN))
-        context = manifest.get("context")
-        if not isinstance(context, int) or context < 1:
-            raise InputError(folder / MANIFEST, problem("context", context, "at least 1", AGAIN))
-        proposer = manifest.get("draft", 0)
-        if proposer is not None and not isinstance(proposer, dict):
-            raise InputError(folder / MANIFEST, problem("draft", proposer or "nothing", "one or null", AGAIN))
-        ahead = 0 if proposer is None else proposer.get("ahead")
-        if not isinstance(ahead, int) or (proposer is not None and ahead < 1):
-            raise InputError(folder / MANIFEST, problem("ahead of the draft", ahead, "at least 1", AGAIN))
-        model = saved.load(folder / MODEL)
-        draft = None if proposer is None else saved.load(folder / DRAFT_MODEL)
-        return cls(folder, model, draft, ahead, Tokenizer.load(folder, model.model), context)
+        chip = ChipFolder.read(folder)
+        manifest, model = chip.manifest, saved.load(chip.model)
+        draft = None if chip.draft_model is None else saved.load(chip.draft_model)
+        ahead = 0 if manifest.draft is None else manifest.draft.ahead
+        tokenizer = Tokenizer.load(chip.tokenizer.parent, model.model)
+        return cls(folder, model, draft, ahead, tokenizer, manifest.context)
 
     @cached_property
     def golden(self) -> GoldenChip:

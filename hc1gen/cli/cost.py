@@ -7,11 +7,12 @@ import numpy as np
 
 from ..fabric.digits import digits
 from ..frontend.model import ModelIR
+from ..network import Attention, Network
+from ..network.llama import factors
 from ..quant.grid import row_bits
 from ..quant.quantized import QuantizedModel
 from ..rtl.clocks import clocks_per_token
 from ..rtl.embedding import embedding_bits
-from ..rtl.plan import Plan
 from ..rtl.transformer import Transformer
 
 BAKE_SECONDS, BAKE_SECONDS_PER_WEIGHT = 8.0, 20e-6
@@ -38,13 +39,13 @@ def kind_costs(transformer: Transformer) -> list[KindCost]:
     """Costs of the CMVM tiles by kind, in the order of the data."""
     costs: dict[str, KindCost] = {}
     for tile in transformer.tiles():
-        cost = costs.setdefault(tile.kind, KindCost(tile.kind))
+        cost = costs.setdefault(tile.node.name, KindCost(tile.node.name))
         cost.tiles += 1
         cost.rows, cost.columns = tile.weights.shape
         cost.weights += int(tile.weights.size)
         cost.zero_weights += int(np.count_nonzero(tile.weights == 0))
         cost.full_adders += tile.full_adders
-        cost.accumulator_flip_flops += len(tile.slots) * transformer.kinds[tile.kind].acc_bits
+        cost.accumulator_flip_flops += len(tile.slots) * tile.acc_bits
     return list(costs.values())
 
 
@@ -54,8 +55,8 @@ def costs(transformer: Transformer) -> dict[str, Any]:
     names = ("weights", "zero_weights", "full_adders", "accumulator_flip_flops")
     return {
         **{name: sum(getattr(kind, name) for kind in kinds) for name in names},
-        "kv_bits": kv_bits(plan),
-        "embedding_bits": embedding_bits(transformer.model) * int(transformer.model.embedding.size),
+        "kv_bits": kv_bits(transformer.network),
+        "embedding_bits": sum(embedding_bits(table) * int(table.weights.size) for table in transformer.model.tables),
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,
@@ -64,11 +65,9 @@ def costs(transformer: Transformer) -> dict[str, Any]:
     }
 
 
-def kv_bits(plan: Plan) -> int:
+def kv_bits(network: Network) -> int:
     """Bits of the KV caches of all layers."""
-    shape = plan.n.model
-    word = plan.kv_heads_per_clock * shape.head_dim * plan.n.config.kv_bits
-    return shape.layers * plan.n.context * 2 * plan.kv_words * word
+    return sum(node.kv_bits for node in network.of(Attention))
 
 
 def token_fact(cost: dict[str, Any]) -> str:
@@ -87,10 +86,9 @@ def table_rows(cost: dict[str, Any]) -> list[list[object]]:
 def tensor_costs(ir: ModelIR, model: QuantizedModel) -> list[dict[str, Any]]:
     """JSON fields of every matrix; bits: of its widest row; error: of the rounding, relative to the matrix, as root
     mean squares."""
-    undo = float(np.sqrt(ir.config.head_dim) * np.log(2.0))
-    entries = []
-    for (_, weights), matrix in zip(ir.matrices(), model.matrices, strict=True):
-        rounded = matrix.dequantize() * (undo if ".q_proj." in matrix.name else 1.0)
+    scaled, entries = factors(ir.config), []
+    for (name, weights), matrix in zip(ir.matrices(), model.matrices, strict=True):
+        rounded = matrix.dequantize() / scaled.get(name, 1.0)
         size = float(np.sqrt(np.square(weights, dtype=np.float64).sum()))
         error = float(np.sqrt(np.square(weights - rounded, dtype=np.float64).sum()))
         zeros = int(np.count_nonzero(matrix.weights == 0))

@@ -6,7 +6,7 @@ import click
 
 from ..backend import tools
 from ..errors import CheckFailed
-from ..quant.config import NumericConfig
+from ..numeric.config import NumericConfig
 from ..settings import Settings
 from .bake import OUT, order, run
 from .baked import Baked

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..frontend import reference
 from ..frontend.compare import Against, log_softmax, loss_fields
 from ..golden.model import GoldenModel
-from ..quant.config import NumericConfig
+from ..numeric.config import NumericConfig
 from ..quant.quantized import QuantizedModel
 from .models import EMBEDDED, Calibration, Checkpoint, calibrated, numeric_config
 from .options import AT_LEAST_ONE, PATH, calibration_options, json_option, set_option
@@ -107,7 +107,7 @@ def evaluate(
         "against": right.ir.name,
         "texts": results,
         **_simple(results[0]["models"][: len(asked)]),
-        "saturations": sum(sum(each.meter.saturations.values()) for each in golden),
+        "saturations": sum(sum(each.observer.saturations.values()) for each in golden),
         "windows": results[0]["windows"],
         "window": window,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..backend.bake import is_baked
+from ..backend.folder.target import is_baked
 from ..frontend.tokenizer import Tokenizer
 from ..golden.chip import GoldenChip
 from ..golden.model import GoldenModel
@@ -87,7 +87,7 @@ def talk(output: Output, chip: GoldenChip, tokenizer: Tokenizer, asked: Request)
         voice.end()
     speed = len(spoken) / (time.perf_counter() - start)
     models = [chip.target] if chip.draft is None else [chip.target, chip.draft]
-    saturations = sum(sum(model.meter.saturations.values()) for model in models)
+    saturations = sum(sum(model.observer.saturations.values()) for model in models)
     fields = {
         "tokens": [token.token for token in spoken],
         "text": voice.text,

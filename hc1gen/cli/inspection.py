@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..frontend.model import ModelIR
+from ..network import llama
 from ..rtl.transformer import Transformer
 from .cost import COLUMNS, costs, estimates, table_rows, tensor_costs, token_fact
 from .models import Checkpoint, numeric_config, quantized, usual_lanes
@@ -30,7 +31,7 @@ def inspect(
     checkpoint = Checkpoint.load(model)
     plan = checkpoint.plan(config, context, usual_lanes(lanes, checkpoint), kv_heads_per_clock)
     integers = quantized(output, checkpoint, config)
-    cost = costs(Transformer(integers, plan))
+    cost = costs(Transformer(integers, llama(plan)))
     fields = {
         "checkpoint": {"name": checkpoint.ir.name, "sha256": checkpoint.ir.sha256},
         "model": asdict(checkpoint.ir.config),

@@ -17,10 +17,10 @@ from ..frontend.tokenizer import Tokenizer
 from ..frontend.weights import find_entry
 from ..golden.calibrate import calibrate
 from ..golden.chip import AHEAD
-from ..quant.config import Formats, NumericConfig
-from ..quant.numerics import Numerics
+from ..network import Plan
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from ..quant.quantized import QuantizedModel, quantize
-from ..rtl.plan import Plan
 from .output import Output
 
 EMBEDDED = Path(__file__).parents[1] / "models" / "tinystories-w3"

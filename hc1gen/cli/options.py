@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..golden.chip import AHEAD
-from ..quant.numerics import TEMPERATURE_FRAC
+from ..numeric.numerics import TEMPERATURE_FRAC
 from ..settings import SEED_BITS, Settings
 from .output import Output
 

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import Any, Protocol
 
 import click
@@ -95,6 +96,10 @@ class Output:
         else:
             click.echo(f"note: {text}", err=True)
 
+    def stages(self) -> "Stages":
+        """For a step that tells its progress: as a context manager a function to be called with it."""
+        return Stages(self)
+
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Step]:
         """A bar on stderr (a spinner without `total`); call with what is being done, how much is done, and of how much.
@@ -113,6 +118,31 @@ class Output:
             yield lambda detail, done, total=None: progress.update(task, detail=detail, completed=done, total=total)
             last = progress.tasks[0].total or 1
             progress.update(task, detail="", total=last, completed=last)
+
+
+class Stages:
+    """A `Progress` that draws a bar for each stage, one after another."""
+
+    def __init__(self, output: Output):
+        self._output, self._bars = output, ExitStack()
+        self._stage = ""
+        self._bar: Step = _no_bar
+
+    def __enter__(self) -> "Stages":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.__exit__(kind, error, at)
+
+    def __call__(self, stage: str, done: int, total: int | None = None, detail: str = "") -> None:
+        if stage != self._stage:
+            self._bars.close()
+            self._stage, self._bar = stage, self._bars.enter_context(self._output.progress(stage, total))
+        self._bar(detail, done, total)
+
+
+def _no_bar(detail: str, done: int, total: int | None = None) -> None:
+    """Before the first stage."""
 
 
 def number(value: object) -> str:

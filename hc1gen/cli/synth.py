@@ -37,8 +37,8 @@ def synth(
     if not liberty and (dont_use or adders == "gates"):
         raise click.UsageError("--adders and --dont-use are for a library; name its files with --liberty")
     before = read(earlier) if earlier else None
-    with output.progress("synthesis") as step:
-        report = synthesise(rtl_dir, liberty, dont_use, adders == "gates", jobs or 0, step)
+    with output.stages() as progress:
+        report = synthesise(rtl_dir, liberty, dont_use, adders == "gates", jobs or 0, progress).to_json()
     _print(output, report)
     output.line(f"written to  {rtl_dir / OUT / (report['library'] or GENERIC)}")
     if before is not None:

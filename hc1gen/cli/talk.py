@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from ..errors import InputError, problem
 from ..frontend.tokenizer import Streamer, Tokenizer
+from ..numeric.numerics import TEMPERATURE_FRAC
 from ..outcome import Outcome
-from ..quant.numerics import TEMPERATURE_FRAC
 from ..settings import Settings
 from .output import Output
 

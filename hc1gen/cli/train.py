@@ -1,7 +1,7 @@
 """hc1gen train: from a float model to one whose weights lie on the chip's grid, or to a draft."""
 
-from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +10,7 @@ from ..train.require import require_torch
 from .bits import bits_option, tensor_bits
 from .models import numeric_config
 from .options import AT_LEAST_ONE, PATH, Finite, json_option, set_option
-from .output import Output, Step
+from .output import Output
 
 if TYPE_CHECKING:
     from ..train.state import State
@@ -125,24 +125,18 @@ class _Shown:
     """A bar for what is being done; where stderr is no terminal, a line now and then."""
 
     def __init__(self, output: Output):
-        self.output = output
-        self._what = ""
-        self._bar: Step = _silent
-        self._bars = ExitStack()
+        self.output, self._stages = output, output.stages()
         self._next, self._validated = 0.0, 0
 
     def __enter__(self) -> "_Shown":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._bars.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stages.__exit__(kind, error, at)
 
     def stage(self, what: str, done: int, total: int, detail: str = "") -> None:
         """A bar of its own for everything that is done; `total` is 0 where it is not known."""
-        if what != self._what:
-            self._bars.close()
-            self._what, self._bar = what, self._bars.enter_context(self.output.progress(what, total or None))
-        self._bar(detail, done, total or None)
+        self._stages(what, done, total or None, detail)
 
     def step(self, state: "State", left: float | None) -> None:
         detail = f"loss {state.recent:.4f}"
@@ -157,10 +151,6 @@ class _Shown:
         if not self.output.draws and state.seconds >= self._next:
             self._next = state.seconds + LINES
             self.output.note(f"step {state.step:,} of {f'{state.steps:,}' if state.steps else '?'}, {detail}")
-
-
-def _silent(detail: str, done: int, total: int | None = None) -> None:
-    """A bar before there is one."""
 
 
 def _show(output: Output, fields: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..backend.bake import MANIFEST
+from ..backend.folder.layout import MANIFEST
 from ..backend.verify.verify import Report, find
 from ..backend.verify.verify import verify as compare
 from ..errors import CheckFailed
@@ -42,7 +42,7 @@ def verify(
     find(path)
     target = load_checkpoint(model)
     proposer = None if draft is None else load_checkpoint(draft)
-    with output.progress("reading the Verilog", 1) as progress:
+    with output.stages() as progress:
         report = compare(path, target, proposer, liberty, jobs or 0, progress)
     fields = {
         "match": report.match,

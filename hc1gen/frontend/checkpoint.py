@@ -11,14 +11,10 @@ from hc1gen.frontend.config import load_config
 from hc1gen.frontend.header import TensorInfo
 from hc1gen.frontend.model import (
     EMBEDDING,
-    FINAL_NORM,
     HEAD,
-    LAYER_TENSORS,
-    LayerWeights,
     ModelConfig,
     ModelIR,
     expected_shapes,
-    layer_tensor,
 )
 from hc1gen.frontend.weights import WeightFiles, find_entry, open_weights
 
@@ -77,19 +73,7 @@ def _build(config: ModelConfig, files: WeightFiles) -> ModelIR:
     arrays = files.read(expected_shapes(config))
     if config.tied and HEAD in files.tensors:
         _check_tie(arrays[EMBEDDING], files)
-    layers = tuple(
-        LayerWeights(**{field: arrays[layer_tensor(index, field)] for field in LAYER_TENSORS})
-        for index in range(config.layers)
-    )
-    return ModelIR(
-        config=config,
-        embedding=arrays[EMBEDDING],
-        layers=layers,
-        final_norm=arrays[FINAL_NORM],
-        head=arrays[EMBEDDING] if config.tied else arrays[HEAD],
-        sha256=files.sha256(),
-        name=files.entry.resolve().parent.name,
-    )
+    return ModelIR.of(config, arrays, files.sha256(), files.entry.resolve().parent.name)
 
 
 def _check_tie(embedding: np.ndarray, files: WeightFiles) -> None:

@@ -19,7 +19,6 @@ from hc1gen.frontend.model import (
     EMBEDDING,
     FINAL_NORM,
     HEAD,
-    LayerWeights,
     ModelConfig,
     ModelIR,
     expected_shapes,
@@ -69,13 +68,9 @@ def load_gguf(path: Path) -> GgufModel:
     fields = _config(path, keys, tied="output.weight" not in tensors)
     config = config_of(fields, path)
     arrays = _arrays(path, library, tensors, config)
-    layers = tuple(
-        LayerWeights(**{field: arrays[layer_tensor(i, field)] for field in LAYER_NAMES}) for i in range(config.layers)
-    )
-    embedding, norm = arrays[EMBEDDING], arrays[FINAL_NORM]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    ir = ModelIR(config, embedding, layers, norm, arrays.get(HEAD, embedding), digest, path.stem)
+    ir = ModelIR.of(config, arrays, digest, path.stem)
     ir.verify()
     return GgufModel(ir, fields, _tokenizer(path, keys))
 

@@ -1,6 +1,6 @@
 """ModelIR: a Llama-family model as float32 arrays with one name for every tensor, and the check that it is whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,6 +77,21 @@ class ModelIR:
     head: np.ndarray  # [V, D]
     sha256: str
     name: str
+
+    @classmethod
+    def of(cls, config: ModelConfig, arrays: Mapping[str, np.ndarray], sha256: str, name: str) -> "ModelIR":
+        """The model whose tensors stand in `arrays` under their names; a tied head is the embedding."""
+        layers = tuple(
+            LayerWeights(**{field: arrays[layer_tensor(index, field)] for field in LAYER_TENSORS})
+            for index in range(config.layers)
+        )
+        head = arrays[EMBEDDING] if config.tied else arrays[HEAD]
+        return cls(config, arrays[EMBEDDING], layers, arrays[FINAL_NORM], head, sha256, name)
+
+    def mapped(self, change: Callable[[str, np.ndarray], np.ndarray]) -> "ModelIR":
+        """The same model with `change(name, array)` in the place of every stored tensor."""
+        arrays = {name: change(name, array) for name, array in self.tensors()}
+        return ModelIR.of(self.config, arrays, self.sha256, self.name)
 
     def untied(self) -> "ModelIR":
         """The same model with a head of its own; a chip has a tile for it and a ROM for the embedding in any case."""

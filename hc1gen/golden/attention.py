@@ -1,16 +1,21 @@
-"""Grouped-query attention with exact softmax: scores are powers of two, probabilities are divided by their sum last."""
+"""Grouped-query attention (Ainslie et al. 2023) with an exact softmax in integers.
+
+The softmax uses powers of two, and the division by the sum of the probabilities comes last, after the weighted sum of
+the values.
+"""
 
 import numpy as np
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .arith import bit_length_exact, round_shift
 from .norm import cut_mantissa
 
 
 def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.ndarray, n: Numerics) -> np.ndarray:
-    """Queries [T, H, d], keys and values [S, Hkv, d] of positions 0..S-1, query positions [T] → contexts [T, H * d].
+    """Returns the attention outputs [T, H * d] of `attention_bits` bits, value_frac + attention_frac of them fraction.
 
-    A query sees the keys at and before its own position. Output: `context_bits`, fraction value_frac + context_frac.
+    q: queries [T, H, d] at `positions` [T]. keys, values: [S, Hkv, d] of the positions 0..S-1. A query sees the keys at
+    its own position and before it.
     """
     t, heads, d = q.shape
     group = heads // keys.shape[1]
@@ -26,7 +31,11 @@ def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray, positions: np.nd
 
 
 def probabilities(scores: np.ndarray, visible: np.ndarray, n: Numerics) -> np.ndarray:
-    """Scores [.., T, S] → `2**(score - largest visible score)` as `prob_bits` unsigned integers, rounded half up."""
+    """Returns the unnormalised probabilities [.., T, S], `2**(score - largest visible score)`, rounded half up.
+
+    scores: [.., T, S] with `score_frac` fraction bits. visible: bool [T, S]. The result has `prob_bits` bits, unsigned.
+    Where a score is not visible, it has no meaning.
+    """
     c = n.config
     largest = np.where(visible, scores, np.iinfo(np.int64).min).max(axis=-1, keepdims=True)
     below = np.where(visible, largest - scores, 0)
@@ -35,11 +44,14 @@ def probabilities(scores: np.ndarray, visible: np.ndarray, n: Numerics) -> np.nd
 
 
 def normalise(mixed: np.ndarray, total: np.ndarray, n: Numerics) -> np.ndarray:
-    """Sums of values [.., d] over their Z [..] → contexts [.., d] of `context_bits`.
+    """Divides weighted sums of values [.., d] by their Z [..]. Returns attention outputs [.., d] of `attention_bits`.
 
-    Both are aligned to the leading one of Z; then one product with the reciprocal of Z's mantissa.
+    The sums are shifted right by the place of the leading one of Z, and then multiplied by the reciprocal of Z's
+    mantissa.
     """
     top = bit_length_exact(total) - 1
     reciprocal = n.tables.recip(cut_mantissa(total, top, n.config.mantissa_bits))
-    aligned = round_shift(mixed << n.context_guard, top[..., None])
-    return round_shift(aligned * reciprocal[..., None], n.config.recip_bits + n.context_guard - n.config.context_frac)
+    aligned = round_shift(mixed << n.attention_guard, top[..., None])
+    return round_shift(
+        aligned * reciprocal[..., None], n.config.recip_bits + n.attention_guard - n.config.attention_frac
+    )

@@ -1,4 +1,4 @@
-"""Block floating point: a vector becomes mantissas under one power-of-two exponent."""
+"""Block floating point: a vector as integer mantissas with one common power of two."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,10 @@ from .arith import bit_length_exact, clip, round_shift
 
 
 class Block(NamedTuple):
-    """Vectors entering a matrix, worth `mantissas * factor * 2**exponent`.
+    """Vectors that enter a matrix. Their value is `mantissas * factor * 2**exponent`.
 
-    mantissas: [T, N] of `act_bits`; exponent: [T]; factor: [T], a fraction of `rsqrt_bits`, or None for 1.
+    mantissas: [T, N] of `act_bits` bits, signed. exponent: [T]. factor: [T], unsigned with `rsqrt_bits` fraction bits,
+    or None for a factor of 1.
     """
 
     mantissas: np.ndarray
@@ -19,11 +20,11 @@ class Block(NamedTuple):
 
 
 def block_float(x: np.ndarray, bits: int, weight: np.ndarray | None = None) -> Block:
-    """Vectors [T, N] → `x ≈ mantissa * 2**exponent`, mantissas of `bits` bits.
+    """Converts vectors [T, N] to block floating point: `x ≈ mantissas * 2**exponent` with mantissas of `bits` bits.
 
-    The exponent is the smallest >= 0 that brings all of `x`, or of `x << weight` [N], within two's-complement `bits`
-    bits; rounding half up may reach `2**(bits - 1)`, which saturates to the largest mantissa. Mantissas are symmetric:
-    never `-2**(bits - 1)`.
+    The exponent is the smallest one, at least 0, with which all elements of `x >> exponent` fit `bits` two's-complement
+    bits. With `weight` [N] all elements of `(x << weight) >> exponent` must fit. Mantissas are rounded half up. Where
+    rounding reaches `2**(bits - 1)`, they saturate. They are symmetric: `-2**(bits - 1)` never occurs.
     """
     heavy = x if weight is None else x << weight
     magnitude = (heavy ^ (heavy >> 63)).max(axis=-1)
@@ -32,6 +33,6 @@ def block_float(x: np.ndarray, bits: int, weight: np.ndarray | None = None) -> B
 
 
 def symmetric(x: np.ndarray, bits: int) -> np.ndarray:
-    """`x` held within the symmetric range of `bits` bits."""
+    """Returns `x` clipped to the symmetric range of `bits` bits: -(2**(bits - 1) - 1)..2**(bits - 1) - 1."""
     limit = (1 << (bits - 1)) - 1
     return clip(x, -limit, limit)

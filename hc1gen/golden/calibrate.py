@@ -1,22 +1,24 @@
-"""Calibration: run the model in formats where nothing saturates, then choose formats that just hold what was seen."""
+"""Calibration: the model runs in formats in which nothing saturates; the observed ranges then give its formats."""
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ..quant.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
-from ..quant.numerics import Numerics
+from ..numeric.config import WIDE_FRAC, Formats, LayerFormats, NumericConfig, widened
+from ..numeric.numerics import Numerics
 from ..quant.quantized import QuantizedModel
-from .arith import Meter, bit_length
+from .arith import bit_length
 from .model import GoldenModel
+from .observer import RangeObserver
 
 SEED = 1
 
 
 def sample_text(golden: GoldenModel, count: int, progress: Callable[[int], None] | None = None) -> None:
-    """Let the model write `count` tokens at temperature 1 from BOS, starting anew at EOS or a full context.
+    """Lets the model generate `count` tokens at temperature 1.
 
-    No data is needed, and the arithmetic is the chip's own, so that every machine sees the same text.
+    A text starts with BOS, and a new one after EOS or a full context. So calibration needs no data. The logits are the
+    chip's own integers, so every machine generates the same text. progress: called with the number of tokens done.
     """
     random = np.random.default_rng(SEED)
     config = golden.model.model
@@ -37,24 +39,32 @@ def calibrate(
     model: QuantizedModel, context: int, count: int = 512, text: Iterable[np.ndarray] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> QuantizedModel:  # fmt: skip
-    """`model` with the formats that fit it, from `text` (token windows, each at most `context` long) or its own."""
+    """Returns `model` with the formats that fit the values it computes on a text.
+
+    text: windows of token ids [T], T at most `context`. None: `count` tokens that the model generates itself.
+    progress: called with the number of generated tokens done.
+    """
     shape = model.model
     wide = Formats.wide(shape.layers, shape.kv_heads * shape.head_dim // 2)
-    meter = Meter(keep_peaks=True)
-    golden = GoldenModel(model.with_formats(widened(model.config), wide), context, meter)
+    observer = RangeObserver(keep_peaks=True)
+    golden = GoldenModel(model.with_formats(widened(model.config), wide), context, observer)
     if text is None:
         sample_text(golden, count, progress)
     else:
         for window in text:
             golden.session().forward(window)
-    return model.with_formats(model.config, choose_formats(model.config, golden.n, meter.peaks))
+    return model.with_formats(model.config, choose_formats(model.config, golden.n, observer.peaks))
 
 
 def choose_formats(config: NumericConfig, wide: Numerics, peaks: dict[str, np.ndarray]) -> Formats:
-    """Fractions such that the largest magnitude seen, with `margin_bits` to spare, fits each width."""
+    """Returns the formats in which the largest observed magnitudes fit each width, with `margin_bits` bits to spare.
+
+    For keys and values the margin is `kv_margin_bits`. wide: the numerics of the calibration run. peaks: the largest
+    magnitudes by name, as in `RangeObserver`.
+    """
 
     def whole_bits(peak: np.ndarray, frac: int, margin: int = config.margin_bits) -> np.ndarray:
-        """Bits left of the binary point that `peak` needs, sign not counted; may be negative."""
+        """Bits that `peak` needs to the left of the binary point, without the sign. The number may be negative."""
         return bit_length(np.maximum(peak, 1)) - frac + margin
 
     def frac(name: str, bits: int, wide_frac: int, margin: int = config.margin_bits) -> int:
@@ -86,5 +96,5 @@ def choose_formats(config: NumericConfig, wide: Numerics, peaks: dict[str, np.nd
 
 
 def _pairs(channels: np.ndarray, n: Numerics) -> np.ndarray:
-    """Largest of the two channels of each rotary pair: [H * head_dim] → [H * head_dim / 2]."""
+    """Returns the larger of the two channels of each rotary pair: [H * head_dim] → [H * head_dim / 2]."""
     return channels.reshape(-1, 2, n.model.head_dim // 2).max(axis=1).reshape(-1)

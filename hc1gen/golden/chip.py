@@ -1,7 +1,8 @@
 """The golden chip: prompts in, tokens out, greedy or sampled, with or without a draft model.
 
-Every random number is a function of the seed, the position of the token heard last, and which model asks. So the text
-does not depend on how far the draft runs ahead in time, and the chip's text can equal this one bit for bit.
+Every random number is a function of the seed, of the position of the last token of the text so far, and of the model
+that uses it. So the text does not depend on timing, such as how far the draft is ahead, and the chip's text can equal
+this one bit for bit.
 """
 
 from collections.abc import Iterator
@@ -9,22 +10,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..numeric.numerics import Numerics
 from ..outcome import Outcome
-from ..quant.numerics import Numerics
 from ..reason import Reason
 from ..settings import GREEDY, Settings
 from . import sampler
-from .accept import accept, residual
+from .accept import accept, residual_distribution
 from .model import GoldenModel, Session
 from .threefry import Stream
 
 AHEAD = 8
-"""Tokens that the draft may run ahead of the target, unless a chip says otherwise."""
+"""Tokens that the draft may run ahead of the target, by default."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token; `proposal` is what the draft said for its place, where `outcome` is not SAMPLED."""
+    """One generated token. last, reason: whether and why it ends the answer.
+
+    proposal: the draft's proposal for the same place; None if `outcome` is SAMPLED.
+    """
 
     token: int
     last: bool
@@ -35,36 +39,39 @@ class Token:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Integer exponentials e [V] and their sum Z."""
+    """A distribution over the vocabulary: integer exponentials e [V], and their sum z."""
 
     e: np.ndarray
     z: int
 
     @classmethod
     def of(cls, logits: np.ndarray, slope: int, n: Numerics) -> "Distribution":
-        """Of a model's logits; slope: `sampler.slope` of a temperature."""
+        """Returns the distribution of logits [V]. slope: `sampler.slope` of the temperature."""
         e = sampler.exponentials(logits, slope, n)
         return cls(e, int(e.sum()))
 
 
 def verify(p: Distribution, q: Distribution, proposal: int, random: tuple[int, int]) -> tuple[int, Outcome]:
-    """The target's token where the draft, having drawn from `q`, proposes one. random: (for the test, for the draw)."""
+    """Returns the target's token and its outcome for a proposal that the draft has drawn from `q`.
+
+    p: the target's distribution. random: the random numbers of the acceptance test and of the target's draw.
+    """
     if accept(random[0], int(p.e[proposal]), p.z, int(q.e[proposal]), q.z):
         return proposal, Outcome.ACCEPTED
-    return sampler.draw(residual(p.e, p.z, q.e, q.z), random[1]), Outcome.REJECTED
+    return sampler.draw(residual_distribution(p.e, p.z, q.e, q.z), random[1]), Outcome.REJECTED
 
 
 class GoldenChip:
-    """A target, and a draft that may run `ahead` tokens ahead of it (`draft` None: a chip without one)."""
+    """A chip with a target, and with a draft that may run `ahead` tokens ahead of it. `draft` may be None."""
 
     def __init__(self, target: GoldenModel, draft: GoldenModel | None = None, ahead: int = AHEAD):
         self.target, self.draft, self.ahead = target, draft, ahead
 
     def generate(self, prompt: list[int], settings: Settings = GREEDY) -> Iterator[Token]:
-        """Tokens after `prompt` (ids, at least 1) until EOS, the limit, or a full context.
+        """Yields the tokens after `prompt` (at least one token id) until EOS, the limit, or a full context.
 
-        A prompt longer than the context is cut to it. The draft proposes up to `ahead` tokens in a row; when all of
-        them are accepted, the token after them is the target's own, and so is the one after a rejection.
+        A prompt longer than the context is cut to the context. In a round of speculation the draft proposes up to
+        `ahead` tokens. If the target accepts all of them, it chooses the next token alone. A rejection ends the round.
         """
         draft = self.draft if settings.speculate else None
         p, q = Voice(self.target, 1, settings), Voice(draft, 0, settings) if draft else None
@@ -100,30 +107,30 @@ class GoldenChip:
 
 
 class Voice:
-    """A model in the middle of a text: what it says next."""
+    """One model with the text so far: it gives the distribution of the next token, and its own choice."""
 
     def __init__(self, golden: GoldenModel, which: int, settings: Settings):
         self.golden, self.settings = golden, settings
         self.session: Session = golden.session()
         self.distribution: Distribution
-        """Of the next token, once something was heard, at a temperature above 0."""
+        """The distribution of the next token. It is set by `hear`, at a temperature above 0."""
         self._stream = Stream(settings.seed, which)
         self._slope = sampler.slope(settings.temperature, golden.n) if settings.temperature else 0
         self._logits = np.empty(0)
 
     def hear(self, tokens: np.ndarray) -> None:
-        """The next tokens of the text, ids [T]."""
+        """Adds the next tokens of the text, ids [T], and computes the logits of the token after them."""
         self._logits = self.session.forward(tokens)[-1]
         if self.settings.temperature:
             self.distribution = Distribution.of(self._logits, self._slope, self.golden.n)
 
     @property
     def random(self) -> tuple[int, int]:
-        """The random numbers for the next token."""
+        """The two random numbers for the next token, as `Stream.at` returns them."""
         return self._stream.at(self.session.length - 1)
 
     def choice(self) -> int:
-        """The next token: the likeliest, or a draw."""
+        """The model's own choice of the next token: the most likely one at temperature 0, otherwise a draw."""
         if self.settings.temperature == 0:
             return sampler.argmax(self._logits)
         return sampler.draw(self.distribution.e, self.random[self._stream.which])

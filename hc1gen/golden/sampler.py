@@ -1,22 +1,25 @@
-"""Choosing a token from logits: the largest, or a draw in proportion to integer exponentials, without a divider."""
+"""Chooses a token from logits: the most likely one, or a draw in proportion to integer exponentials.
+
+No step needs a divider.
+"""
 
 import numpy as np
 
-from ..quant.numerics import LOG2E, LOG2E_FRAC, RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
+from ..numeric.numerics import LOG2E, LOG2E_FRAC, RANDOM_BITS, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_FRAC, Numerics
 from .arith import bit_length, round_shift
 from .norm import cut_mantissa
 
 
 def argmax(logits: np.ndarray) -> int:
-    """Index of the largest logit of [V]; the lowest index wins a tie."""
+    """Returns the index of the largest of the logits [V]; of equal logits, the lowest index."""
     return int(np.argmax(logits))
 
 
 def slope(temperature: int, n: Numerics) -> int:
-    """`log2(e) / temperature`: `temperature >= 1` with TEMPERATURE_FRAC fraction bits → SLOPE_FRAC fraction bits.
+    """Returns the slope `log2(e) / temperature` with SLOPE_FRAC fraction bits, saturated to SLOPE_BITS bits.
 
-    The mantissa's reciprocal is looked up, as 1/Z in attention is. Temperatures below about 0.045 count as that: the
-    result saturates at SLOPE_BITS.
+    temperature: an integer of at least 1, with TEMPERATURE_FRAC fraction bits. The reciprocal of its mantissa comes
+    from the same table as 1/Z in attention. Because of the saturation, temperatures below about 0.045 act like 0.045.
     """
     t = np.array([temperature], np.int64)
     top = bit_length(t) - 1
@@ -26,7 +29,10 @@ def slope(temperature: int, n: Numerics) -> int:
 
 
 def exponentials(logits: np.ndarray, slope: int, n: Numerics) -> np.ndarray:
-    """Logits [V] → e [V], `2**(slope * (logit - largest))` as `sample_bits` unsigned integers, rounded half up."""
+    """Returns the exponentials e [V] of logits [V], `2**(slope * (logit - largest logit))`, rounded half up.
+
+    They have `sample_bits` bits, unsigned. slope: SLOPE_FRAC fraction bits.
+    """
     c = n.config
     below = (logits.max() - logits) * slope
     below = round_shift(below << max(-n.sample_drop, 0), max(n.sample_drop, 0))
@@ -35,10 +41,10 @@ def exponentials(logits: np.ndarray, slope: int, n: Numerics) -> np.ndarray:
 
 
 def draw(weights: np.ndarray, random: int, bits: int = RANDOM_BITS) -> int:
-    """The first index at which the running sum of `weights` [V] exceeds `random * total / 2**bits`, rounded down.
+    """Returns the first index at which the running sum of `weights` [V] exceeds `random * total / 2**bits`.
 
-    Over all `random` of `bits` bits, the count of every index differs by less than 1 from `2**bits * weight / total`,
-    and a weight of 0 is never drawn. `total > 0`.
+    The threshold is rounded down. The total of the weights must be above 0. Over all random numbers of `bits` bits,
+    every index is drawn `2**bits * weight / total` times, with an error of less than 1. A weight of 0 is never drawn.
     """
     running = np.cumsum(weights)
     return int(np.searchsorted(running, random * int(running[-1]) >> bits, side="right"))

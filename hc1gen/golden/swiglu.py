@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .arith import round_shift
 
 
 def silu(gate: np.ndarray, n: Numerics) -> np.ndarray:
-    """`x * sigmoid(x)` in the gate's own format, as `max(x, 0) - tail(|x|)`; the tail is 0 from 16 on."""
+    """Returns silu(x) = x * sigmoid(x) of gates x in their own format, computed as `max(x, 0) - tail(|x|)`.
+
+    The tail comes from a table. The table ends at |x| = 2**silu_range, and from there on the tail is 0.
+    """
     magnitude = np.abs(gate)
     table = n.tables.silu_tail
     inside = magnitude < 1 << table.in_bits
@@ -16,5 +19,5 @@ def silu(gate: np.ndarray, n: Numerics) -> np.ndarray:
 
 
 def swiglu(gate: np.ndarray, up: np.ndarray, n: Numerics) -> np.ndarray:
-    """Gates [T, I] and ups [T, I] → hidden values [T, I] of `hidden_bits`."""
-    return round_shift(silu(gate, n) * up, n.hidden_drop)
+    """Returns the intermediate vectors silu(gate) * up [T, I] of `intermediate_bits` bits. gate, up: [T, I]."""
+    return round_shift(silu(gate, n) * up, n.intermediate_drop)

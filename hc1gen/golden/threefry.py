@@ -1,7 +1,7 @@
 """Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011).
 
-A counter-based generator: a random number is a function of a seed and of what it is for, so that it does not matter
-when, or how often, a chip asks for it.
+It is a counter-based generator: a random number is a function of the seed, the position and the model. So it does not
+matter when, or how often, a chip asks for it.
 """
 
 WORD = (1 << 32) - 1
@@ -11,7 +11,7 @@ PARITY = 0x1BD11BDA
 
 
 def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
-    """Two random words of 32 bits for a key and a counter of two words each."""
+    """Returns two random words of 32 bits. key, counter: two words of 32 bits each."""
     keys = (*key, PARITY ^ key[0] ^ key[1])
     a, b = (counter[0] + keys[0]) & WORD, (counter[1] + keys[1]) & WORD
     for number in range(ROUNDS):
@@ -26,13 +26,16 @@ def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
 
 
 class Stream:
-    """The random numbers of one model for one seed: `which` tells the draft's (0) from the target's (1)."""
+    """The random numbers of one model for one seed. which: 0 for the draft, 1 for the target."""
 
     def __init__(self, seed: int, which: int):
-        """seed: 64 bits."""
+        """seed: an integer of 64 bits, unsigned."""
         self.key = (seed & WORD, seed >> 32)
         self.which = which
 
     def at(self, position: int) -> tuple[int, int]:
-        """For what follows the token at `position`: (the draft's draw or the target's test, the target's draw)."""
+        """Returns the two random words for the token that follows the token at `position`.
+
+        The first one is for the draft's draw or the target's acceptance test, the second one for the target's draw.
+        """
         return threefry(self.key, (position, self.which))

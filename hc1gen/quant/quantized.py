@@ -1,14 +1,17 @@
 """The quantised model: integers of every weight, gain and scale, in the chip's formats."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from ..frontend.model import LayerWeights, ModelConfig, ModelIR
-from .config import Formats, NumericConfig
+from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelConfig, ModelIR, layer_tensor
+from ..network.llama import factors
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
-from .numerics import Numerics
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,29 +69,20 @@ class Gain:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedLayer:
-    """One transformer layer. `q` carries log2(e)/sqrt(head_dim), so that a score is a power of two."""
+class Table:
+    """The embedding: weights int8 [V, D], on the grid; scale int64 [V], in units of the residual stream's last bit."""
 
-    attention_gain: Gain
-    q: Matrix
-    k: Matrix
-    v: Matrix
-    o: Matrix
-    mlp_gain: Gain
-    gate: Matrix
-    up: Matrix
-    down: Matrix
-
-    def matrices(self) -> tuple[Matrix, ...]:
-        return self.q, self.k, self.v, self.o, self.gate, self.up, self.down
+    name: str
+    weights: np.ndarray
+    scale: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
     """Everything that is hardwired, and the formats it is hardwired for.
 
-    name, sha256: of the checkpoint; embedding: int8 [V, D]; embedding_scale: int64 [V], in units of the residual
-    stream's last bit.
+    name, sha256: of the checkpoint; tensors: every gain, matrix and table under its tensor's name, in the order of the
+    data. A tied head has an entry of its own, whose matrix bears the embedding's name.
     """
 
     name: str
@@ -96,23 +90,46 @@ class QuantizedModel:
     model: ModelConfig
     config: NumericConfig
     formats: Formats
-    embedding: np.ndarray
-    embedding_scale: np.ndarray
-    layers: tuple[QuantizedLayer, ...]
-    final_gain: Gain
-    head: Matrix
+    tensors: Mapping[str, Gain | Matrix | Table]
 
     def numerics(self, context: int) -> Numerics:
         return Numerics(self.config, self.formats, self.model, context)
 
     @cached_property
     def matrices(self) -> tuple[Matrix, ...]:
-        """Every matrix that becomes CMVM tiles, in the order of the data."""
-        return (*(m for layer in self.layers for m in layer.matrices()), self.head)
+        """Every matrix that becomes part of a tile, in the order of the data."""
+        return tuple(tensor for tensor in self.tensors.values() if isinstance(tensor, Matrix))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table, in the order of the data."""
+        return tuple(tensor for tensor in self.tensors.values() if isinstance(tensor, Table))
+
+    def matrix(self, tensor: str) -> Matrix:
+        """The matrix under a tensor's name; `TypeError` where that is something else."""
+        return _of_type(Matrix, self.tensors[tensor])
+
+    def gain(self, tensor: str) -> Gain:
+        """The gains under a tensor's name; `TypeError` where that is something else."""
+        return _of_type(Gain, self.tensors[tensor])
+
+    def table(self, tensor: str) -> Table:
+        """The table under a tensor's name; `TypeError` where that is something else."""
+        return _of_type(Table, self.tensors[tensor])
 
     def with_formats(self, config: NumericConfig, formats: Formats) -> "QuantizedModel":
         """The same integers in other formats."""
         return replace(self, config=config, formats=formats)
+
+    def first_layers(self, count: int) -> "QuantizedModel":
+        """The model without the layers behind its first `count`."""
+        gone = {layer_tensor(i, field) for i in range(count, self.model.layers) for field in LAYER_TENSORS}
+        return replace(
+            self,
+            model=replace(self.model, layers=count),
+            formats=replace(self.formats, layers=self.formats.layers[:count]),
+            tensors={name: tensor for name, tensor in self.tensors.items() if name not in gone},
+        )
 
     def verify(self) -> None:
         """Raise `ValueError` where an integer is outside its range."""
@@ -121,60 +138,57 @@ class QuantizedModel:
                 raise ValueError(f"{m.name}: a weight has more than {MOST_BITS} bits")
             if (m.mantissa >> (self.config.scale_bits - 1) != 1).any():
                 raise ValueError(f"{m.name}: a row scale is not a normalised {self.config.scale_bits}-bit mantissa")
-        if (self.embedding_scale < 0).any():
-            raise ValueError("embedding: a row scale is negative")
+        for table in self.tensors.values():
+            if isinstance(table, Table) and (table.scale < 0).any():
+                raise ValueError("embedding: a row scale is negative")
 
     def dequantize(self, ir: ModelIR) -> ModelIR:
         """The float model with the same quantised weights: what the integer arithmetic is measured against.
 
         `ir` is the checkpoint this model was quantised from; norms are taken from it unrounded.
         """
-        undo = np.sqrt(self.model.head_dim) * np.log(2.0)
-        layers = tuple(
-            LayerWeights(
-                input_norm=w.input_norm, q=(m.q.dequantize() * undo).astype(np.float32), k=m.k.dequantize(),
-                v=m.v.dequantize(), o=m.o.dequantize(), post_norm=w.post_norm, gate=m.gate.dequantize(),
-                up=m.up.dequantize(), down=m.down.dequantize(),
-            )
-            for w, m in zip(ir.layers, self.layers, strict=True)
-        )  # fmt: skip
-        head = self.head.dequantize()
-        scale = self.embedding_scale * 2.0**-self.config.residual_frac
-        embedding = head if self.model.tied else (self.embedding * scale[:, None]).astype(np.float32)
-        return replace(ir, embedding=embedding, layers=layers, head=head)
+        undo = factors(self.model)
+
+        def exact(name: str, array: np.ndarray) -> np.ndarray:
+            tensor = self.tensors[name]
+            if isinstance(tensor, Matrix):
+                rows = tensor.dequantize()
+                return rows / np.float32(undo[name]) if name in undo else rows
+            if isinstance(tensor, Table):
+                if self.model.tied:
+                    return self.matrix(HEAD).dequantize()
+                scale = tensor.scale * 2.0**-self.config.residual_frac
+                return (tensor.weights * scale[:, None]).astype(np.float32)
+            return array
+
+        return ir.mapped(exact)
+
+
+T = TypeVar("T")
+
+
+def _of_type(kind: type[T], tensor: object) -> T:
+    if not isinstance(tensor, kind):
+        raise TypeError(f"got {type(tensor).__name__}, expected {kind.__name__}")
+    return tensor
 
 
 def quantize(ir: ModelIR, config: NumericConfig, formats: Formats | None = None) -> QuantizedModel:
     """Round every row of `ir` to the grid; `formats` default to the wide ones that calibration starts from."""
     config.verify()
-    bits = config.scale_bits
-    to_power_of_two = 1.0 / (np.sqrt(ir.config.head_dim) * np.log(2.0))
-
-    def layer(index: int, w: LayerWeights) -> QuantizedLayer:
-        def matrix(kind: str, weights: np.ndarray) -> Matrix:
-            return Matrix.quantize(f"model.layers.{index}.{kind}.weight", weights, bits)
-
-        return QuantizedLayer(
-            attention_gain=Gain.quantize(w.input_norm, config.gain_bits),
-            q=matrix("self_attn.q_proj", w.q).scaled(to_power_of_two, bits),
-            k=matrix("self_attn.k_proj", w.k),
-            v=matrix("self_attn.v_proj", w.v),
-            o=matrix("self_attn.o_proj", w.o),
-            mlp_gain=Gain.quantize(w.post_norm, config.gain_bits),
-            gate=matrix("mlp.gate_proj", w.gate),
-            up=matrix("mlp.up_proj", w.up),
-            down=matrix("mlp.down_proj", w.down),
-        )
-
+    scaled = factors(ir.config)
+    tensors: dict[str, Gain | Matrix | Table] = {}
+    for name, array in ir.tensors():
+        if array.ndim == 1:
+            tensors[name] = Gain.quantize(array, config.gain_bits)
+            continue
+        matrix = Matrix.quantize(name, array, config.scale_bits)
+        if name == EMBEDDING:
+            scale = np.floor(matrix.scale * 2.0**config.residual_frac + 0.5).astype(np.int64)
+            tensors[name], rows = Table(name, matrix.weights, scale), matrix
+        else:
+            tensors[name] = matrix.scaled(scaled[name], config.scale_bits) if name in scaled else matrix
+    if ir.config.tied:
+        tensors[HEAD] = rows
     wide = Formats.wide(ir.config.layers, ir.config.kv_heads * ir.config.head_dim // 2)
-    head_name = "model.embed_tokens.weight" if ir.config.tied else "lm_head.weight"
-    head = Matrix.quantize(head_name, ir.head, bits)
-    rows = head if ir.config.tied else Matrix.quantize("model.embed_tokens.weight", ir.embedding, bits)
-    return QuantizedModel(
-        ir.name, ir.sha256, ir.config, config, formats or wide,
-        embedding=rows.weights,
-        embedding_scale=np.floor(rows.scale * 2.0**config.residual_frac + 0.5).astype(np.int64),
-        layers=tuple(layer(i, w) for i, w in enumerate(ir.layers)),
-        final_gain=Gain.quantize(ir.final_norm, config.gain_bits),
-        head=head,
-    )  # fmt: skip
+    return QuantizedModel(ir.name, ir.sha256, ir.config, config, formats or wide, tensors)

@@ -1,7 +1,7 @@
 """A quantised model as one safetensors file: integer tensors, everything else as JSON in its metadata."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,36 @@ from safetensors.numpy import save
 
 from ..errors import InputError, problem
 from ..frontend.model import ModelConfig
-from .config import Formats, LayerFormats, NumericConfig
-from .quantized import Gain, Matrix, QuantizedLayer, QuantizedModel
+from ..numeric.config import Formats, LayerFormats, NumericConfig
+from .quantized import Gain, Matrix, QuantizedModel, Table
 
-FORMAT = "hc1gen quantised model 1"
-MATRIX_ARRAYS = ("weights", "scale", "mantissa", "exponent")
+FORMAT = "hc1gen quantised model 2"
+ARRAYS: dict[type, tuple[str, ...]] = {
+    Gain: ("gain",),
+    Matrix: ("weights", "scale", "mantissa", "exponent"),
+    Table: ("weights", "scale"),
+}
+"""What of each kind of tensor is an array; its name and a gain's fraction stand in the metadata."""
 
 
 def to_bytes(model: QuantizedModel) -> bytes:
     """The file's content; the same model gives the same bytes."""
-    arrays: dict[str, np.ndarray] = {"embedding": model.embedding, "embedding_scale": model.embedding_scale}
-    gains: dict[str, int] = {}
-    for name, part in _parts(model):
-        if isinstance(part, Gain):
-            arrays[f"{name}.gain"], gains[name] = part.gain, part.frac
-        else:
-            arrays |= {f"{name}.{a}": np.ascontiguousarray(getattr(part, a)) for a in MATRIX_ARRAYS}
+    arrays = {
+        f"{name}.{array}": np.ascontiguousarray(getattr(tensor, array))
+        for name, tensor in model.tensors.items()
+        for array in ARRAYS[type(tensor)]
+    }
     metadata = {
-        "format": FORMAT, "name": model.name, "sha256": model.sha256, "gains": gains,
-        "tensors": {name: part.name for name, part in _parts(model) if isinstance(part, Matrix)},
+        "format": FORMAT, "name": model.name, "sha256": model.sha256,
+        "tensors": [[name, *_entry(tensor)] for name, tensor in model.tensors.items()],
         "model": asdict(model.model), "config": asdict(model.config), "formats": asdict(model.formats),
     }  # fmt: skip
     return save(arrays, {"hc1gen": json.dumps(metadata, sort_keys=True)})
 
 
-def _parts(model: QuantizedModel) -> list[tuple[str, Gain | Matrix]]:
-    """Every gain and matrix under a path of its own."""
-    parts: list[tuple[str, Gain | Matrix]] = []
-    for i, layer in enumerate(model.layers):
-        parts += [(f"layers.{i}.{f.name}", getattr(layer, f.name)) for f in fields(layer)]
-    return [*parts, ("final_gain", model.final_gain), ("head", model.head)]
+def _entry(tensor: Gain | Matrix | Table) -> tuple[str, str | int]:
+    """The kind of a tensor, and what of it is no array."""
+    return type(tensor).__name__, tensor.frac if isinstance(tensor, Gain) else tensor.name
 
 
 def load(path: Path) -> QuantizedModel:
@@ -66,20 +66,16 @@ def formats(fields: dict[str, Any]) -> Formats:
 
 
 def _model(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> QuantizedModel:
-    def part(name: str) -> Gain | Matrix:
-        if name in metadata["gains"]:
-            return Gain(arrays[f"{name}.gain"], metadata["gains"][name])
-        return Matrix(metadata["tensors"][name], *(arrays[f"{name}.{a}"] for a in MATRIX_ARRAYS))
+    kinds = {kind.__name__: kind for kind in ARRAYS}
+
+    def tensor(name: str, kind: str, other: Any) -> Gain | Matrix | Table:
+        found = [arrays[f"{name}.{array}"] for array in ARRAYS[kinds[kind]]]
+        return Gain(found[0], other) if kind == Gain.__name__ else kinds[kind](other, *found)
 
     shape = ModelConfig(**{**metadata["model"], "eos": tuple(metadata["model"]["eos"])})
-    layers = tuple(
-        QuantizedLayer(**{f.name: part(f"layers.{i}.{f.name}") for f in fields(QuantizedLayer)})  # type: ignore[arg-type]
-        for i in range(shape.layers)
-    )
     model = QuantizedModel(
-        metadata["name"], metadata["sha256"], shape, NumericConfig(**metadata["config"]),
-        formats(metadata["formats"]),
-        arrays["embedding"], arrays["embedding_scale"], layers, part("final_gain"), part("head"),  # type: ignore[arg-type]
+        metadata["name"], metadata["sha256"], shape, NumericConfig(**metadata["config"]), formats(metadata["formats"]),
+        {name: tensor(name, kind, other) for name, kind, other in metadata["tensors"]},
     )  # fmt: skip
     model.verify()
     return model

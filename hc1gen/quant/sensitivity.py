@@ -6,13 +6,13 @@ one (HAWQ, Dong et al. 2019, arXiv:1905.03696, goes by sensitivity too, from the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..fabric.digits import digits
 from ..frontend import compare, reference
-from ..frontend.model import HEAD, LAYER_TENSORS, ModelIR, layer_tensor
+from ..frontend.model import ModelIR
 from .grid import BITS, MOST_BITS
 from .rounded import Rounded
 
@@ -77,11 +77,4 @@ def _moves(each: Sensitivity, step: int, left: float) -> list[tuple[float, str, 
 
 def _with(ir: ModelIR, name: str, array: np.ndarray) -> ModelIR:
     """The model with another matrix."""
-    if name == HEAD:
-        return replace(ir, head=array)
-    for index, layer in enumerate(ir.layers):
-        for field in LAYER_TENSORS:
-            if layer_tensor(index, field) == name:
-                changed = replace(layer, **{field: array})
-                return replace(ir, layers=(*ir.layers[:index], changed, *ir.layers[index + 1 :]))
-    raise KeyError(name)
+    return ir.mapped(lambda each, before: array if each == name else before)

@@ -1,51 +1,72 @@
-"""The control of attention: which beat is loaded where, which position is in which pipeline stage."""
+"""The control of attention: where each beat is loaded, and which pipeline stage works on which position."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from .attention_head import STEPS, Head
 from .memory import READ_LATENCY
-from .plan import Plan
 
 
 def beats_for(count: int, lanes: int) -> int:
-    """Beats of `lanes` that hold `count` elements."""
+    """How many beats of `lanes` elements hold `count` elements."""
     return -(-count // lanes)
 
 
 class AttentionControl(wiring.Component):
-    """Loads K, V and Q, then for each word runs both passes over positions 0..position and waits for the normaliser.
+    """Loads keys, values and queries; then runs both passes for each word and waits for the normaliser.
 
-    beat, word: of what is loaded; `word` is also the word that is worked on, `last_word` that it is the token's last.
-    kv_shift, kv_write, query_write: what becomes of the beat of x transferred in this clock. kv_write, kv_read,
-    score_read (and `steps.score`, the score buffer's write) go with the addresses of the same clock.
+    A word of the KV cache holds the keys, or the values, of `node.kv_heads_per_clock` heads at one position. Each pass
+    handles one position of 0..position per clock.
+
+    Parameters
+        node: heads, orders, lanes and widths.
+    Ports
+        position (in): position of the token. It must stand until the last beat of the attention output has left.
+        x_valid (in), x_ready (out): handshake of the stream of keys, values and queries. x_ready is 1 while a token
+            is loaded, and 0 while attention works on it.
+        beat (out, unsigned): number of the beat on x within its word.
+        word (out, unsigned): number of the word that is loaded, and later of the word at work.
+        last_word (out): `word` is the last word of the token.
+        kv_shift (out): shift the beat of x into the register for a KV word.
+        kv_write, kv_write_address (out): write the KV word that ends with the beat of x.
+        query_write (out): store the beat of x as queries.
+        kv_read, kv_read_address (out): read a KV word.
+        score_read (out): read the score buffer at `score_address`. `steps.score` writes it at `score_address`.
+        steps (out, `STEPS`): what the heads do in this clock.
+        active (out): the sums of a word are complete. They stand while it is 1.
+        done (in): the normaliser has taken the sums of the word, which may change from the next clock on.
+        empty (in): the last beat of the attention output has left, or leaves in this clock.
+        Each write or read enable belongs to the address of the same clock. Reset discards the token inside.
+    Timing
+        latency, read_latency, turn, pace, recovery.
     """
 
     pace = 1
     """Clocks from one beat of x to the next, and from one position to the next."""
     read_latency = 1
-    """Clocks from the token's last beat of x to the first read of its first word, and from `done` to that of the next
-    word."""
+    """Clocks from the token's last beat of x to the first read for its first word, and from `done` to the first read
+    for the next word."""
     turn = 1
-    """Clocks from the last score, which is written, to the first one that is read back."""
+    """Clocks from the write of the last score to the read of the first one."""
     recovery = 1
-    """Clocks from the clock in which `empty` is high, behind the last word, until a beat of x is taken."""
+    """Clocks from the clock in which `empty` is 1 after the last word until a beat of x is taken."""
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        elements = plan.kv_heads_per_clock * plan.n.model.head_dim
-        self.kv_beats = beats_for(elements, plan.pair_lanes)
-        self.query_beats = beats_for(elements * plan.group, plan.pair_lanes)
-        self._kv_position = Signal(plan.position_bits, name="kv_position")
-        kv_address = max(plan.n.context * plan.kv_words * 2 - 1, 1).bit_length()
+    def __init__(self, node: network.Attention):
+        self.node = node
+        elements = node.kv_heads_per_clock * node.head_dim
+        self.kv_beats = beats_for(elements, node.pair_lanes)
+        self.query_beats = beats_for(elements * node.group, node.pair_lanes)
+        self._kv_position = Signal(node.position_bits, name="kv_position")
+        kv_address = max(node.n.context * node.kv_words * 2 - 1, 1).bit_length()
         super().__init__(
             {
-                "position": In(plan.position_bits),
+                "position": In(node.position_bits),
                 "x_valid": In(1),
                 "x_ready": Out(1),
                 "beat": Out(range(max(self.kv_beats, self.query_beats, 2))),
-                "word": Out(range(max(plan.kv_words, 2))),
+                "word": Out(range(max(node.kv_words, 2))),
                 "last_word": Out(1),
                 "kv_shift": Out(1),
                 "kv_write": Out(1),
@@ -54,7 +75,7 @@ class AttentionControl(wiring.Component):
                 "kv_read": Out(1),
                 "kv_read_address": Out(kv_address),
                 "score_read": Out(1),
-                "score_address": Out(plan.position_bits),
+                "score_address": Out(node.position_bits),
                 "steps": Out(STEPS),
                 "active": Out(1),
                 "done": In(1),
@@ -65,7 +86,7 @@ class AttentionControl(wiring.Component):
     def latency(self, position: int) -> int:
         """Clocks from the token's last beat of x, or from `done`, to the first clock of `active`.
 
-        Both passes read a position a clock. In each there are `position` clocks from the first read to the last.
+        Both passes read one position per clock, so each has `position` clocks from its first read to its last.
         """
         scores = position * self.pace + READ_LATENCY + Head.score_latency
         sums = position * self.pace + READ_LATENCY + Head.sum_latency
@@ -74,7 +95,7 @@ class AttentionControl(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         values, scoring, mixing = (Signal(name=name) for name in ("values", "scoring", "mixing"))
-        m.d.comb += self.last_word.eq(self.word == self.plan.kv_words - 1)
+        m.d.comb += self.last_word.eq(self.word == self.node.kv_words - 1)
         with m.FSM():
             with m.State("KEYS"):
                 self._load_kv(m, "VALUES")
@@ -92,13 +113,13 @@ class AttentionControl(wiring.Component):
         return m
 
     def _load_kv(self, m: Module, then: str) -> None:
-        """Shift the beats of a word together; the last one goes straight to the memory."""
+        """Load a word of keys or values: collect its beats in a register, and write them with the last one."""
         last = self.beat == self.kv_beats - 1
         m.d.comb += [self.kv_write.eq(self.x_valid & last), self.kv_shift.eq(self.x_valid & ~last)]
         self._load(m, last, then)
 
     def _load(self, m: Module, last_beat: Signal, then: str) -> None:
-        """Take every beat of every word."""
+        """Take all beats of all words, then go to the state `then`."""
         m.d.comb += self.x_ready.eq(1)
         with m.If(self.x_valid):
             m.d.sync += self.beat.eq(self.beat + 1)
@@ -107,20 +128,20 @@ class AttentionControl(wiring.Component):
                 self._end_word(m, then)
 
     def _end_word(self, m: Module, then: str) -> None:
-        """On to the next word; with the last one, on to the state `then`."""
+        """Count to the next word; after the last word, go to the state `then`."""
         m.d.sync += self.word.eq(self.word + 1)
         with m.If(self.last_word):
             m.d.sync += self.word.eq(0)
             m.next = then
 
     def _work(self, m: Module, scoring: Signal, mixing: Signal) -> None:
-        """The states from the first score of a word to the last beat of the token."""
+        """The states from the first score of a word until the last beat of the token has left."""
         with m.State("SCORE"):
             m.d.comb += scoring.eq(1)
             with m.If(self._kv_position == self.position):
                 m.next = "MAXIMUM"
         with m.State("MAXIMUM"):
-            # the last score is computed: its comparison is over when the first score has been read back
+            # The last score is computed. It is compared before the first score has been read back.
             with m.If(self.steps.score & ~self.steps.product):
                 m.next = "MIX"
         with m.State("MIX"):
@@ -140,8 +161,11 @@ class AttentionControl(wiring.Component):
                 m.next = "KEYS"
 
     def _addresses(self, m: Module, values: Signal, mixing: Signal) -> None:
-        """Of a position all words lie side by side, each K before its V. Each counter runs once through each pass."""
-        stride, step = 2 * self.plan.kv_words, self.steps
+        """The addresses. The words of a position are neighbours in the cache, each key word before its value word.
+
+        Each of the two counters runs once through 0..position in each pass.
+        """
+        stride, step = 2 * self.node.kv_words, self.steps
         m.d.comb += [
             self.kv_write_address.eq(self.position * stride + (self.word << 1) + values),
             self.kv_read_address.eq(self._kv_position * stride + (self.word << 1) + step.weigh),
@@ -151,10 +175,11 @@ class AttentionControl(wiring.Component):
         self._count(m, self.score_address, step.score | mixing)
 
     def _count(self, m: Module, counter: Signal, step: Signal) -> None:
+        """Count 0..position, and begin again at 0."""
         with m.If(step):
             m.d.sync += counter.eq(Mux(counter == self.position, 0, counter + 1))
 
     def _pipeline(self, m: Module, start: Signal, names: tuple[str, ...]) -> None:
-        """Each step a clock after the one before it."""
+        """Set the bits `names` of `steps` one after the other, each a clock after the one before it."""
         for before, name in zip((start, *(self.steps[n] for n in names)), names, strict=False):
             m.d.sync += self.steps[name].eq(before)

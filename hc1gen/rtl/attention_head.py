@@ -1,10 +1,10 @@
-"""One query head of attention: multipliers, score, running maximum, probability and the sums they end in."""
+"""One query head of attention: multipliers, scores, running maximum, probabilities and weighted sums."""
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 from .types import Lookup, lanes, round_shift
 
 STEPS = data.StructLayout(
@@ -19,17 +19,18 @@ STEPS = data.StructLayout(
         "mixed": 1,
     }
 )
-"""What the heads do in a clock; each pipeline stage has its bit, high where it holds a position.
+"""What the heads do in a clock. Each pipeline stage has one bit, which is 1 if a position is in that stage.
 
-Pass 1: `product` (query times the key word just read), `score` (sum, rounded: the score buffer is written), `compare`
-(with the maximum so far). Pass 2: `distance` (of the score just read from the maximum), `weigh` (its probability: the
-value word is read), `mix` (probability times value, accumulated). `compared` and `mixed` are `compare` and `mix` one
-clock later: low with a pass's first position, when there is nothing to add to.
+First pass: `product` multiplies the query by the key word that was just read; `score` adds the products, rounds, and
+writes the score buffer; `compare` compares the score with the maximum so far. Second pass: `distance` subtracts the
+score that was just read from the maximum; `weigh` computes its probability, while the value word is read; `mix`
+multiplies the probability by the value and accumulates. `compared` and `mixed` are `compare` and `mix` one clock later.
+They are 0 at the first position of a pass, so that nothing from an earlier pass is compared or added.
 """
 
 
 def tree_sum(terms: list[Value]) -> Value:
-    """The exact sum as a balanced tree of adders."""
+    """The exact sum of at least one term, as a balanced tree of adders."""
     while len(terms) > 1:
         pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
         terms = pairs + terms[len(terms) & ~1 :]
@@ -37,20 +38,36 @@ def tree_sum(terms: list[Value]) -> Value:
 
 
 class Head(wiring.Component):
-    """`head_dim` multipliers, one position per clock, moved by `steps`.
+    """One query head: scores and their maximum in a first pass, probabilities and weighted sums in a second.
 
-    query: stands during pass 1. word: the head's part of the KV word, in step `product` or `mix`.
-    score: combinational, in step `score`. stored: a score read back, in step `distance`.
-    total: Z. sums: of probability times value; both stand from the clock after the last `mix` to the next `product`.
-    Registers have no reset. In pass 1 the accumulators hold the products.
+    The same `head_dim` multipliers work in both passes, on one position per clock. In the first pass their registers
+    hold products; in the second pass the same registers are the accumulators.
+
+    Parameters
+        n: widths and tables.
+    Ports
+        steps (in, `STEPS`): what to do in this clock.
+        query (in, `head_dim` elements of `query_bits` bits): must stand during the first pass.
+        word (in, `head_dim` elements of `kv_bits` bits): the head's part of the KV word, in the steps `product` and
+            `mix`.
+        stored (in, `score_bits` bits): a score that was read back, in the step `distance`.
+        score (out, `score_bits` bits): the score, combinational, in the step `score`.
+        total (out, `exp_sum_bits` bits, unsigned): Z, the sum of the probabilities.
+        sums (out, `head_dim` elements of `value_sum_bits` bits): the sums of probability times value. Like `total`,
+            they stand from the clock after the last `mix` until the next `product`.
+        Registers have no reset: the first step of each pass overwrites them.
+    Timing
+        score_latency, weight_latency, sum_latency, pace.
+    Golden counterpart
+        `hc1gen.golden.attention.attend` for one head, without `normalise`.
     """
 
     score_latency = 1
     """Clocks from a key on `word` to its `score`."""
     weight_latency = 2
-    """Clocks from `stored` to the clock in which its value is weighed, on `word`."""
+    """Clocks from a score on `stored` to its value on `word`, which is multiplied by the probability in that clock."""
     sum_latency = 3
-    """Clocks from `stored` to `total` and `sums` with this position in them."""
+    """Clocks from a score on `stored` to `total` and `sums` that contain its position."""
     pace = 1
     """Clocks from one position to the next, in both passes."""
 
@@ -80,7 +97,7 @@ class Head(wiring.Component):
         return m
 
     def _multiply(self, m: Module, p: Value) -> None:
-        """Products in pass 1, sums of products in pass 2, by the same multipliers and in the same registers."""
+        """Products in the first pass, sums of products in the second, in the same multipliers and registers."""
         n, c = self.n, self.n.config
         product_bits = c.query_bits + c.kv_bits
         products = []
@@ -97,7 +114,7 @@ class Head(wiring.Component):
         m.d.comb += self.score.eq(round_shift(raw, drop) if drop > 0 else raw << -drop)
 
     def _largest(self, m: Module) -> Value:
-        """The maximum of the pass's scores."""
+        """The maximum of the scores of the first pass."""
         score = Signal.like(self.score, name="last_score", reset_less=True)
         largest = Signal.like(self.score, name="largest", reset_less=True)
         with m.If(self.steps.score):
@@ -107,7 +124,7 @@ class Head(wiring.Component):
         return largest
 
     def _probability(self, m: Module, largest: Value) -> Value:
-        """`2**(stored - largest)`, two registers behind `stored`."""
+        """The probability `2**(stored - largest)`, unsigned fraction of `prob_bits`, two clocks behind `stored`."""
         c = self.n.config
         m.submodules.exp2 = exp2 = Lookup(self.n.tables.exp2)
         below = Signal(unsigned(self.n.score_bits))

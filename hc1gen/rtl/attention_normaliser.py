@@ -1,49 +1,63 @@
-"""The end of attention: sums of values over their Z, in beats."""
+"""The end of attention: each sum of values divided by its Z, the sum of the probabilities, as beats."""
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Plan
+from .. import network
 from .types import Lookup, Pipeline, bit_length, counter, lanes, named, round_shift
 
 
-def heads_needed(plan: Plan, beat: int) -> int:
-    """Heads of a word that must be known before this beat of it."""
-    elements = plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim
-    return (min((beat + 1) * plan.lanes, elements) - 1) // plan.n.model.head_dim + 1
+def heads_needed(node: network.Attention, beat: int) -> int:
+    """How many heads of a word must have their reciprocal before beat `beat` of the word can be computed."""
+    elements = node.kv_heads_per_clock * node.group * node.head_dim
+    return (min((beat + 1) * node.lanes, elements) - 1) // node.head_dim + 1
 
 
-def word_beats(plan: Plan) -> int:
-    """Beats of y that hold the contexts of one word."""
-    return -(-plan.kv_heads_per_clock * plan.group * plan.n.model.head_dim // plan.lanes)
+def word_beats(node: network.Attention) -> int:
+    """How many beats of y hold the attention output of one word."""
+    return -(-node.kv_heads_per_clock * node.group * node.head_dim // node.lanes)
 
 
 class Normaliser(wiring.Component):
-    """One word of the KV cache at a time: the contexts of its heads, in `plan.contexts` order.
+    """Divides the sums of the heads of one KV word by their totals, beat by beat, through reciprocals.
 
-    active: sums and totals stand; high until `done`. last_word: some of its heads may be padding, whose lanes are 0.
-    y: where the cache has a word per position, everything twice; else once.
-    done: in this clock the word's last beat is taken over; the sums may change after it.
-    empty: no beat is left inside, or the last one leaves in this clock.
+    One reciprocal unit serves one head per clock, and one multiplier per lane serves one beat per clock. A beat waits
+    until the reciprocals of its heads are known.
 
-    One reciprocal unit serves a head per clock, one multiplier per lane a beat per clock; a beat waits for its heads.
+    Parameters
+        node: heads, orders, lanes and widths.
+    Ports
+        active (in): `sums` and `totals` are complete. It and they must stand until `done`.
+        last_word (in): the word is the last one of the token. Some of its heads may be padding; their lanes give 0.
+        totals (in, one field of `exp_sum_bits` bits for each head, unsigned): Z of each head, above 0.
+        sums (in, `head_dim` fields of `value_sum_bits` bits for each head): the weighted sums of values.
+        done (out): the last beat of the word enters the pipeline in this clock. From the next clock on the sums may
+            change.
+        empty (out): no beat is inside, or the last one leaves in this clock.
+        y (out, stream of `node.lanes` elements of `attention_bits` bits): the attention output of the word in the order
+            `node.outputs`, padding lanes 0; in two passes if `node.kv_words` is 1, else in one.
+        Reset discards the word inside.
+    Timing
+        latency, head_latency, head_pace, taken, beat_latency, pace.
+    Golden counterpart
+        `hc1gen.golden.attention.normalise`.
     """
 
     head_latency = 2
-    """Clocks from the first clock of `active` until the first head is known."""
+    """Clocks from the first clock of `active` until the reciprocal of the first head is known."""
     head_pace = 1
-    """Clocks from one head that is known to the next."""
+    """Clocks from the reciprocal of one head to that of the next."""
     beat_latency = 2
-    """Clocks from the taking over of a beat to the beat of y."""
+    """Clocks from the clock in which a beat enters the pipeline to the beat of y."""
     pace = 1
-    """Clocks from one beat to the next, where it does not wait for its heads."""
+    """Clocks from one beat to the next, if the beat does not wait for its heads."""
 
-    def __init__(self, plan: Plan):
-        self.plan, self.n = plan, plan.n
-        self.heads = plan.kv_heads_per_clock * plan.group
-        self.elements = self.heads * plan.n.model.head_dim
-        self.beats = word_beats(plan)
+    def __init__(self, node: network.Attention):
+        self.node, self.n = node, node.n
+        self.heads = node.kv_heads_per_clock * node.group
+        self.elements = self.heads * node.head_dim
+        self.beats = word_beats(node)
         self._beat = Signal(range(max(self.beats, 2)), name="beat")
         self._take = Signal(name="take")
         self._multiply = Signal(name="multiply")
@@ -51,27 +65,32 @@ class Normaliser(wiring.Component):
             {
                 "active": In(1),
                 "last_word": In(1),
-                "totals": In(data.ArrayLayout(unsigned(plan.n.exp_sum_bits), self.heads)),
-                "sums": In(lanes(self.elements, plan.n.value_sum_bits)),
+                "totals": In(data.ArrayLayout(unsigned(node.n.exp_sum_bits), self.heads)),
+                "sums": In(lanes(self.elements, node.n.value_sum_bits)),
                 "done": Out(1),
                 "empty": Out(1),
-                "y": Out(stream.Signature(lanes(plan.lanes, plan.n.context_bits))),
+                "y": Out(stream.Signature(lanes(node.lanes, node.n.attention_bits))),
             }
         )
 
     def taken(self, beat: int) -> int:
-        """Clocks from the first clock of `active` to the taking over of this beat of the word's first coming."""
-        heads = heads_needed(self.plan, beat)
+        """Clocks from the first clock of `active` to the clock in which this beat of the word's first pass enters the
+        pipeline.
+        """
+        heads = heads_needed(self.node, beat)
         known = self.head_latency + (heads - 1) * self.head_pace
         return known if beat == 0 else max(known, self.taken(beat - 1) + self.pace)
 
     def latency(self, beat: int) -> int:
-        """Clocks from the first clock of `active` to this beat of y, of the word's first coming."""
+        """Clocks from the first clock of `active` to this beat of y, in the first pass of the word."""
         return self.taken(beat) + self.beat_latency
 
     @property
     def excess(self) -> range:
-        """Place of Z's leading one above the lowest possible: the largest probability, all ones, is part of Z."""
+        """How many places the leading one of Z can be above its lowest possible place.
+
+        The lowest place is `prob_bits - 1`, because Z contains the largest probability, whose bits are all 1.
+        """
         return range(max(self.n.exp_sum_bits - self.n.config.prob_bits + 1, 2))
 
     def elaborate(self, platform: object) -> Module:
@@ -79,21 +98,21 @@ class Normaliser(wiring.Component):
         known, reciprocals, excesses = self._reciprocals(m)
         source = stream.Signature(0).create()
         pipeline = Pipeline(m, source, self.y, depth=self.beat_latency)
-        needed = Array(heads_needed(self.plan, b) for b in range(self.beats))
+        needed = Array(heads_needed(self.node, b) for b in range(self.beats))
         last = self._beat == self.beats - 1
-        _, last_time = counter(m, 2 if self.plan.kv_words == 1 else 1, self._take & last, "time_index")
+        _, last_pass = counter(m, 2 if self.node.kv_words == 1 else 1, self._take & last, "pass_index")
         m.d.comb += [
             source.valid.eq(self.active & (known >= needed[self._beat])),
             self._take.eq(source.valid & source.ready),
             self._multiply.eq(pipeline.valid[0] & pipeline.go),
-            self.done.eq(self._take & last & last_time),
+            self.done.eq(self._take & last & last_pass),
             self.empty.eq(~pipeline.valid[0] & (~self.y.valid | self.y.ready)),
         ]
         with m.If(self._take):
             m.d.sync += self._beat.eq(Mux(last, 0, self._beat + 1))
         shared: dict[tuple[int, ...], tuple[Value, Signal]] = {}
-        for lane in range(min(self.plan.lanes, self.elements)):
-            elements = range(lane, self.elements, self.plan.lanes)
+        for lane in range(min(self.node.lanes, self.elements)):
+            elements = range(lane, self.elements, self.node.lanes)
             heads = tuple(self._head(e) for e in elements)
             if heads not in shared:
                 shared[heads] = self._factor(m, heads, reciprocals, excesses)
@@ -101,10 +120,14 @@ class Normaliser(wiring.Component):
         return m
 
     def _head(self, element: int) -> int:
-        return element // self.n.model.head_dim
+        """Number of the head that an element of the word belongs to."""
+        return element // self.node.head_dim
 
     def _reciprocals(self, m: Module) -> tuple[Signal, list[Signal], list[Signal]]:
-        """Heads known so far, 1/Z mantissa and excess of each head: a leading-one finder, then the table."""
+        """The reciprocal unit: find the leading one of a head's Z; register; look 1/Z up; register.
+
+        Returns how many heads are known, and for each head the mantissa of 1/Z and the excess of Z (see `excess`).
+        """
         m.submodules.recip = recip = Lookup(self.n.tables.recip)
         head, known = Signal(range(self.heads + 1)), Signal(range(self.heads + 1))
         cut = Signal()
@@ -138,33 +161,35 @@ class Normaliser(wiring.Component):
     def _factor(
         self, m: Module, heads: tuple[int, ...], reciprocals: list[Signal], excesses: list[Signal]
     ) -> tuple[Value, Signal]:
-        """What the lanes with these heads, one for each beat, have in common: the shift now, 1/Z a clock later."""
+        """What all lanes share that have these heads, one in each beat: the shift for the alignment, combinational, and
+        1/Z, one clock later.
+        """
         factor = Signal(self.n.config.recip_bits, name=f"factor{'_'.join(map(str, heads))}", reset_less=True)
         with m.If(self._take):
             m.d.sync += factor.eq(_choose([reciprocals[h] for h in heads], self._beat))
         return named(m, _choose([excesses[h] for h in heads], self._beat), f"shift{'_'.join(map(str, heads))}"), factor
 
     def _lane(self, m: Module, lane: int, elements: range, shift: Value, factor: Signal) -> None:
-        """Choose by beat, align to Z's leading one; register; multiply by 1/Z; register."""
+        """One lane: choose the beat's sum, align it to the leading one of Z; register; multiply by 1/Z; register."""
         n, c = self.n, self.n.config
         choices = [self.sums[e] for e in elements] + [Const(0)] * (self.beats - len(elements))
         chosen = Signal(signed(n.value_sum_bits), name=f"sum{lane}")
-        aligned = Signal(signed(c.kv_bits + n.context_guard + 1), name=f"aligned{lane}", reset_less=True)
-        y = Signal(signed(n.context_bits), name=f"y{lane}", reset_less=True)
+        aligned = Signal(signed(c.kv_bits + n.attention_guard + 1), name=f"aligned{lane}", reset_less=True)
+        y = Signal(signed(n.attention_bits), name=f"y{lane}", reset_less=True)
         m.d.comb += [
             chosen.eq(Mux(self._padding(elements), 0, _choose(choices, self._beat))),
             self.y.payload[lane].eq(y),
         ]
         with m.If(self._take):
-            # round_shift by the place of the leading one, its lowest possible place being a matter of wires
-            m.d.sync += aligned.eq(((chosen << n.context_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
+            # round_shift by the place of the leading one; the shift by its lowest possible place is only wiring
+            m.d.sync += aligned.eq(((chosen << n.attention_guard + 1 >> c.prob_bits - 1 >> shift) + 1) >> 1)
         with m.If(self._multiply):
-            m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.context_guard - c.context_frac))
+            m.d.sync += y.eq(round_shift(aligned * factor, c.recip_bits + n.attention_guard - c.attention_frac))
 
     def _padding(self, elements: range) -> Value:
-        """High where the lane's element of this beat belongs to a padding head."""
-        heads_left = self.n.model.kv_heads - (self.plan.kv_words - 1) * self.plan.kv_heads_per_clock
-        tail = heads_left * self.plan.group * self.n.model.head_dim
+        """1 if the lane's element of this beat belongs to a padding head."""
+        heads_left = self.node.kv_heads - (self.node.kv_words - 1) * self.node.kv_heads_per_clock
+        tail = heads_left * self.node.group * self.node.head_dim
         padding: Value = Const(0)
         for b, element in enumerate(elements):
             if element >= tail:
@@ -173,5 +198,5 @@ class Normaliser(wiring.Component):
 
 
 def _choose(choices: list[Value], index: Signal) -> Value:
-    """`choices[index]`; nothing to choose where all are the same."""
+    """`choices[index]`, without a multiplexer if all choices are the same."""
     return choices[0] if all(c is choices[0] for c in choices) else Array(choices)[index]

@@ -1,4 +1,4 @@
-"""The chip: a target, a sampler and the sequencer round them; with a draft, the circuits of speculation too."""
+"""The chip: the target, its sampler and the sequencer; with a draft, also the circuits of speculative decoding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from ..errors import InputError, problem
-from ..quant import provenance
-from ..quant.numerics import RANDOM_BITS, TEMPERATURE_FRAC
+from ..network import Attention, merkle
+from ..network.merkle import Tree
+from ..numeric.numerics import TEMPERATURE_FRAC
 from . import attention, draft_queue, exponentials
 from .draft_queue import DraftQueue
-from .layer import Blocks
+from .memory import Memory
 from .netlist import Netlist, Placed
-from .provenance import Tree
+from .payloads import described, output_token, prompt_token
 from .sampler import Sampler
 from .sequencer import Sequencer
 from .temperature import Temperature
@@ -23,15 +24,18 @@ from .transformer import Transformer
 from .verifier import Verifier
 
 DRAFT = "draft_"
-"""What the names of the draft's modules begin with."""
+"""Prefix of the names of the draft's modules."""
 SETTINGS = ("limit", "temperature", "seed", "speculate")
 ROOT = "model_root"
-"""Port that says which model this is."""
+"""Name of the output port that identifies the model: a constant, the Merkle root of the weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """A target, and a draft that may run `ahead` tokens ahead of it (`draft` None: a chip without speculation)."""
+    """A chip with a target, and with a draft that may run `ahead` tokens ahead of it.
+
+    If `draft` is None, the chip has no speculative decoding and `ahead` is 0.
+    """
 
     target: Transformer
     draft: Transformer | None = None
@@ -39,11 +43,11 @@ class Chip:
 
     @property
     def transformers(self) -> list[Transformer]:
-        """The target, then the draft."""
+        """The target and, after it, the draft if there is one."""
         return [self.target] if self.draft is None else [self.target, self.draft]
 
     def verify(self) -> None:
-        """Raise `InputError` where a plan does not fit its model, or the draft does not fit the target."""
+        """Raises `InputError` if a plan does not fit its model, or if the draft does not fit the target."""
         for transformer in self.transformers:
             transformer.plan.verify()
         if self.draft is None:
@@ -67,17 +71,17 @@ class Chip:
 
     @cached_property
     def trees(self) -> list[Tree]:
-        """The target's Merkle tree, then the draft's."""
-        return [Tree.of(transformer) for transformer in self.transformers]
+        """The target's Merkle tree and, after it, the draft's if there is one."""
+        return [Tree.of(each.network, each.model) for each in self.transformers]
 
     @property
     def root(self) -> bytes:
-        """Names everything that is hardwired: the target's root; with a draft, the node over both roots."""
-        return provenance.root([tree.root for tree in self.trees])
+        """The Merkle root of everything that is hardwired; with a draft, the node over the roots of both models."""
+        return merkle.root([tree.root for tree in self.trees])
 
     @cached_property
-    def blocks(self) -> Blocks:
-        """Every block outside the transformers."""
+    def blocks(self) -> dict[str, wiring.Component]:
+        """The blocks outside the transformers, by module name."""
         target = self.target.plan
         kinds: dict[str, wiring.Component] = {
             "sequencer": Sequencer(target, target.n.model.eos, self.ahead),
@@ -85,52 +89,52 @@ class Chip:
             "target_random": Threefry(target.position_bits, which=1),
         }
         if self.draft is None:
-            return Blocks("", kinds | {"sampler": Sampler(target)})
+            return kinds | {"sampler": Sampler(target)}
         draft = self.draft.plan
-        return Blocks(
-            "",
-            kinds
-            | {
-                "verifier": Verifier(target),
-                "draft_random": Threefry(draft.position_bits, which=0),
-                "draft_sampler": Sampler(draft),
-                "draft_queue": DraftQueue(draft, self.ahead),
-            },
-        )
+        return kinds | {
+            "verifier": Verifier(target),
+            "draft_random": Threefry(draft.position_bits, which=0),
+            "draft_sampler": Sampler(draft),
+            "draft_queue": DraftQueue(draft, self.ahead),
+        }
 
     def components(self) -> dict[str, wiring.Component]:
-        """Every block that Amaranth writes, by module name."""
-        found = self.blocks.components()
+        """All blocks whose Verilog Amaranth writes, by module name."""
+        found = dict(self.blocks)
         for transformer in self.transformers:
             found |= transformer.blocks.components()
         return found
 
-    def memories(self) -> dict[str, str]:
-        """Name and Verilog of every kind of memory."""
-        found: dict[str, str] = {}
+    def memories(self) -> list[Memory]:
+        """All memory modules, each once."""
+        found: dict[Memory, None] = {}
         for transformer in self.transformers:
-            found |= attention.memories(transformer.plan) | exponentials.memories(transformer.plan)
-        return found if self.draft is None else found | draft_queue.memories(self.draft.plan, self.ahead)
+            for node in transformer.network.of(Attention):
+                found |= dict.fromkeys(attention.memories(node))
+            found |= dict.fromkeys(exponentials.memories(transformer.plan))
+        if self.draft is not None:
+            found |= dict.fromkeys(draft_queue.memories(self.draft.plan, self.ahead))
+        return list(found)
 
     def netlists(self) -> Iterator[Netlist]:
-        """Every module that only wires others together, leaves first."""
+        """The modules that only connect other modules. A module comes after those that it instantiates."""
         for transformer in self.transformers:
-            yield from transformer.netlists()
+            yield from transformer.netlists
         yield self._top()
 
     def _top(self) -> Netlist:
-        """The top module, ports as in `Sequencer`."""
-        sequencer = self.blocks.kinds["sequencer"]
+        """The top module. Its ports are those of `Sequencer` with the same names, and the root."""
+        sequencer = self.blocks["sequencer"]
         ports = sequencer.signature.members
         names = ("prompt", *SETTINGS, "out", "clocks", *Sequencer.COUNTERS)
-        members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(provenance.ROOT_BITS)}
+        members = {name: ports[name] for name in names if name in ports} | {ROOT: Out(merkle.ROOT_BITS)}
         netlist = Netlist("chip", self._purpose(), wiring.Signature(members))
         netlist.constants[ROOT] = int.from_bytes(self.root, "big")
-        control = self.blocks.place(netlist, "sequencer", "sequencer")
+        control = netlist.place("sequencer", "sequencer", self.blocks["sequencer"])
         netlist.stream(netlist.top, control, "prompt", "prompt")
         netlist.stream(control, netlist.top, "out", "out")
         control.nets |= {name: name for name in names if name in control.widths}
-        temperature = self.blocks.place(netlist, "inverse_temperature", "inverse_temperature")
+        temperature = netlist.place("inverse_temperature", "inverse_temperature", self.blocks["inverse_temperature"])
         temperature.nets["temperature"] = netlist.net(control, "held_temperature")
         target = self._place(netlist, self.target, control, "issue")
         if self.draft is None:
@@ -140,16 +144,16 @@ class Chip:
         return netlist
 
     def _place(self, netlist: Netlist, transformer: Transformer, control: Placed, issue: str) -> Placed:
-        """A transformer, fed by the sequencer."""
+        """Places a transformer that gets its tokens from the port `issue` of the sequencer."""
         placed = netlist.place(transformer.plan.name, transformer.plan.name, transformer.signature.create())
         netlist.stream(control, placed, issue)
         placed.nets["epoch"] = netlist.net(control, "epoch")
         return placed
 
     def _choose(self, netlist: Netlist, kind: str, source: Placed, control: Placed, temperature: Placed) -> Placed:
-        """What chooses tokens from a transformer's logits, with the random numbers that it needs."""
-        chooser = self.blocks.place(netlist, kind, kind)
-        random = self.blocks.place(netlist, f"{source.name}_random", f"{source.name}_random")
+        """Places the block that chooses tokens from a transformer's logits, and the random number generator for it."""
+        chooser = netlist.place(kind, kind, self.blocks[kind])
+        random = netlist.place(f"{source.name}_random", f"{source.name}_random", self.blocks[f"{source.name}_random"])
         random.nets["seed"] = netlist.net(control, "held_seed")
         netlist.stream(source, random, "position")
         netlist.stream(source, chooser, "logits")
@@ -161,48 +165,45 @@ class Chip:
 
     def _sampler(self, netlist: Netlist, kind: str, source: Placed, word: str, control: Placed,
                  temperature: Placed) -> Placed:  # fmt: skip
-        """A sampler: it takes one of the two random words, "test" (low) or "draw"."""
+        """Places a sampler, which uses one of the two random words of a position: `word` is "test" or "draw"."""
         sampler = self._choose(netlist, kind, source, control, temperature)
         used, unused = f"{source.name}_{word}", f"unused_{source.name}_word"
-        netlist.wires |= {used: RANDOM_BITS, unused: RANDOM_BITS}
-        words = (used, unused) if word == "draw" else (unused, used)
-        netlist.placed(f"{source.name}_random").nets["y__payload"] = f"{{{words[0]}, {words[1]}}}"
+        netlist.split(netlist.placed(f"{source.name}_random"), "y__payload", {word: used}, rest=unused)
         sampler.nets["random__payload"] = used
         return sampler
 
     def _decide(
         self, netlist: Netlist, source: Placed, chooser: Placed, control: Placed, port: str, choice: str
     ) -> None:
-        """What was chosen goes to the sequencer, with the tag of the token that it follows."""
+        """Connects a chosen token to the sequencer's input `port`, with the tag of the token that it follows.
+
+        choice: the net that holds the chosen token.
+        """
         valid, ready = netlist.net(chooser, "y__valid"), netlist.net(control, f"{port}__ready")
         chooser.nets["y__ready"] = ready
         control.nets[f"{port}__valid"] = valid
-        control.nets[f"{port}__payload"] = f"{{{netlist.net(source, 'tag')}, {choice}}}"
+        netlist.join(control, f"{port}__payload", {"tag": netlist.net(source, "tag")}, rest=choice)
         source.nets["done"] = f"{valid} & {ready}"
 
     def _plain(self, netlist: Netlist, target: Placed, control: Placed, temperature: Placed) -> None:
-        """The target's sampler on a chip without a draft."""
+        """Places the target's sampler on a chip without a draft."""
         sampler = self._sampler(netlist, "sampler", target, "draw", control, temperature)
         for port in ("e", "e_valid", "e_beat"):
             netlist.open(sampler, port)
-        token = self.target.plan.token_bits
-        netlist.wires |= {"token": token, "unused_weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{unused_weight_and_total, token}"
+        netlist.split(sampler, "y__payload", {"token": "token"}, rest="unused_weight_and_total")
         self._decide(netlist, target, sampler, control, "sampled", "token")
 
     def _speculation(
         self, netlist: Netlist, target: Placed, proposer: Transformer, control: Placed, temperature: Placed
     ) -> None:
-        """The draft with its sampler, the queue of what it proposes, and the verifier, which samples for the target."""
+        """Places the draft, its sampler, the queue of its proposals, and the verifier, which samples for the target."""
         draft = self._place(netlist, proposer, control, "draft_issue")
         sampler = self._sampler(netlist, "draft_sampler", draft, "test", control, temperature)
-        token = proposer.plan.token_bits
-        netlist.wires |= {"proposal": token, "weight_and_total": sampler.widths["y__payload"] - token}
-        sampler.nets["y__payload"] = "{weight_and_total, proposal}"
+        netlist.split(sampler, "y__payload", {"token": "proposal"}, rest="weight_and_total")
         self._decide(netlist, draft, sampler, control, "proposed", "proposal")
-        queue = self.blocks.place(netlist, "draft_queue", "draft_queue")
+        queue = netlist.place("draft_queue", "draft_queue", self.blocks["draft_queue"])
         queue.nets |= {port: netlist.net(control, port) for port in ("push", "pop", "flush")}
-        queue.nets["record"] = "{weight_and_total, proposal}"
+        queue.nets["record"] = sampler.nets["y__payload"]
         for port, written in (("write_valid", "e_valid"), ("write_beat", "e_beat"), ("write_data", "e")):
             queue.nets[port] = netlist.net(sampler, written)
         netlist.open(queue, "level")
@@ -217,13 +218,15 @@ class Chip:
         self._decide(netlist, target, verifier, control, "sampled", netlist.net(verifier, "y__payload"))
 
     def _purpose(self) -> str:
-        """What someone who opens the top module wants to know first."""
-        token = f"token[{self.target.plan.token_bits - 1}:0]"
-        lines = ["prompt tokens in, generated tokens out.", f"prompt__payload = {{last, {token}}}"]
-        if self.draft is None:
-            lines.append(f"out__payload = {{reason[1:0], last, {token}}}")
-        else:
-            lines.append(f"out__payload = {{proposal, outcome[1:0], reason[1:0], last, {token}}}")
+        """The comment at the head of the top module: what its ports mean."""
+        token_bits = self.target.plan.token_bits
+        out = output_token(token_bits, draft=self.draft is not None)
+        lines = [
+            "prompt tokens in, generated tokens out.",
+            f"prompt__payload = {described(prompt_token(token_bits))}",
+            f"out__payload = {described(out, plain=('proposal',))}",
+        ]
+        if self.draft is not None:
             lines.append(
                 "outcome 0 the target's own, 1 the draft's proposal, accepted, 2 in place of a rejected proposal"
             )

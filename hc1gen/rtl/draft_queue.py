@@ -1,39 +1,51 @@
-"""The draft's proposals on their way to the target: each with the distribution that it was drawn from."""
+"""The queue of the draft's proposals, from the draft to the target: each with the distribution it was drawn from."""
 
 from amaranth.hdl import Array, ClockSignal, Instance, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .memory import READ_LATENCY, memory_module
-from .plan import Plan
-from .sampler import drawn_token
+from ..network import Plan
+from .memory import READ_LATENCY, Memory
+from .payloads import drawn_token
 
 DRAFT_EXPONENTIALS = "draft_exponentials"
 
 
-def memories(plan: Plan, ahead: int) -> dict[str, str]:
-    """Name and Verilog of the module that `DraftQueue` instantiates."""
+def memories(plan: Plan, ahead: int) -> list[Memory]:
+    """The one memory that `DraftQueue` instantiates: the draft's exponentials, a vector for each of `ahead` records."""
     depth, width = ahead * (len(plan.vocabulary) // plan.lanes), plan.lanes * plan.n.config.sample_bits
     holds = "Exponentials of the draft, a vector for each token that it is ahead"
-    return {DRAFT_EXPONENTIALS: memory_module(DRAFT_EXPONENTIALS, depth, width, holds)}
+    return [Memory(DRAFT_EXPONENTIALS, depth, width, holds)]
 
 
 class DraftQueue(wiring.Component):
-    """A ring of `ahead` records, and for each the exponentials e_q of the whole vocabulary.
+    """Holds the draft's proposals until the target decides on them, each with the draft's exponentials of all tokens.
 
-    write_valid: beat `write_beat` of the exponentials of the record to come is stored. push: that record is complete;
-    the beats of this clock still belong to it. Until a push, beats written again replace those before. Neither
-    happens while the queue is full. pop: drops the head; there is one. push and pop may come together.
-    flush: empties the queue and wins over both.
-    head: the oldest record, while head_valid is high. level: the number of records.
-    read_en: `read_data` is, `read_latency` clocks later and until the next read, beat `read_beat` of the head's
-    exponentials.
+    It is a ring of `ahead` records. The exponentials of each record are in a memory.
 
-    The memory is the module of `memories`. A reset leaves it as it is.
+    Parameters
+        plan: the draft's plan; gives the lanes, the vocabulary and the widths.
+        ahead: records that the queue holds, at least 1.
+    Ports
+        write_valid (in, 1 bit), write_beat (in), write_data (in, `plan.lanes` lanes of `sample_bits` bits): while
+            `write_valid` is high, beat `write_beat` of the next record's exponentials is stored. A beat may be written
+            again before the push; the last write counts.
+        record (in, `drawn_token`), push (in, 1 bit): `push` adds `record`. Beats that are written in the same clock
+            still belong to it. Neither `push` nor `write_valid` may be high while the queue is full.
+        pop (in, 1 bit): removes the oldest record. The queue must not be empty. push and pop may come together.
+        flush (in, 1 bit): empties the queue; a push or pop in the same clock has no effect.
+        head (out, `drawn_token`), head_valid (out, 1 bit): the oldest record, while `head_valid` is high.
+        level (out): the number of records, 0..`ahead`.
+        read_en (in, 1 bit), read_beat (in), read_data (out, `plan.lanes` lanes of `sample_bits` bits): reads beat
+            `read_beat` of the oldest record's exponentials. `read_data` holds it `read_latency` clocks after `read_en`,
+            until the next read.
+        A reset empties the queue, but leaves the content of the memory (see `memories`) as it is.
+    Timing
+        `latency`, `read_latency` and `pace`.
     """
 
     latency = 1
-    """Clocks from a record's push, into an empty queue, to `head_valid`; from any push, pop or flush to `level`."""
+    """Clocks from a push into an empty queue to `head_valid`, and from any push, pop or flush to `level`."""
     read_latency = READ_LATENCY
     """Clocks from `read_en` to `read_data`."""
     pace = 1
@@ -43,17 +55,18 @@ class DraftQueue(wiring.Component):
         self.ahead = ahead
         self.beats = len(plan.vocabulary) // plan.lanes
         beat = range(max(self.beats, 2))
+        record = drawn_token(plan.token_bits, plan.n.config.sample_bits, plan.n.sample_sum_bits)
         exponentials = data.ArrayLayout(unsigned(plan.n.config.sample_bits), plan.lanes)
         super().__init__(
             {
-                "record": In(drawn_token(plan)),
+                "record": In(record),
                 "push": In(1),
                 "write_valid": In(1),
                 "write_beat": In(beat),
                 "write_data": In(exponentials),
                 "flush": In(1),
                 "pop": In(1),
-                "head": Out(drawn_token(plan)),
+                "head": Out(record),
                 "head_valid": Out(1),
                 "level": Out(range(ahead + 1)),
                 "read_en": In(1),
@@ -70,7 +83,7 @@ class DraftQueue(wiring.Component):
         with m.If(self.push):
             m.d.sync += records[free].eq(self.record)
         with m.If(self.flush):
-            # The slot that is being written stays the one being written.
+            # `free` stays: the beats that are written for the next record remain in their slot.
             m.d.sync += [self.level.eq(0), first.eq(free)]
         with m.Else():
             m.d.sync += self.level.eq(self.level + self.push - self.pop)
@@ -90,7 +103,7 @@ class DraftQueue(wiring.Component):
         return m
 
     def _address(self, m: Module, slot: Signal, beat: Signal, name: str) -> Signal:
-        """Of a beat in the memory; its width is that of the memory's port."""
+        """Returns the memory address of a beat of a slot, as wide as the memory's address port."""
         address = Signal(range(max(self.ahead * self.beats, 2)), name=name)
         m.d.comb += address.eq(slot * self.beats + beat)
         return address

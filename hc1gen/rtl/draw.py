@@ -1,17 +1,20 @@
-"""Drawing a token in proportion to integer weights: sum them, scale a random number by the sum, find the place."""
+"""Draws a token at random, with probabilities in proportion to integer weights.
+
+The block sums the weights, scales a random number to that sum, and finds the token at which the running sum exceeds it.
+"""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import RANDOM_BITS, bits_for
+from ..network import Plan
+from ..numeric.numerics import RANDOM_BITS, bits_for
 from .multiplier import Multiplier
-from .plan import Plan
 from .types import named
 
 
 def running_sums(m: Module, terms: list[Value], name: str) -> list[Value]:
-    """`terms[0]`, `terms[0] + terms[1]`, ...: as many adders deep as a tree."""
+    """Returns all prefix sums `terms[0]`, `terms[0] + terms[1]`, ..., in a depth of log2(len(terms)) adders."""
     if len(terms) == 1:
         return terms
     half = (len(terms) + 1) // 2
@@ -20,26 +23,43 @@ def running_sums(m: Module, terms: list[Value], name: str) -> list[Value]:
 
 
 class Draw(wiring.Component):
-    """`golden.sampler.draw` over weights that pass by twice: once to sum them, once to find the token.
+    """Draws a token in proportion to integer weights, which pass twice: to be summed, then to find the token.
 
-    w: a beat of weights in `plan.vocabulary` order, 0 in padding lanes, where `w_valid` is high; `w_beat` its number.
-    A pass is all beats in order, with any gaps. A weight has `weight_bits` bits, the sum of a pass `sum_bits`.
+    One pass is all beats of the vocabulary in order, with any gaps between them. The first pass sums the weights. A
+    random number times this sum gives a threshold. The second pass finds the first token at which the running sum of
+    the weights exceeds the threshold.
 
-    scan 0, with every beat of the pass: it is summed. summed: a pulse behind the last beat; from then until the next
-    summing pass `total` is the sum. `random` is read in the clock of `summed`.
-    scan 1: the token is looked for, once for each summing pass; its first beat comes at least `scale_latency` clocks
-    after `summed`. found: until `clear`, with `token` and its `weight`; the beats after it do not matter. Where no
-    weight is large enough, as `total` was not the sum of this pass's, the last beat's first lane is found: a draw whose
-    weights are taken away midway is worth nothing, but it ends.
-    clear: a pulse, forgets a pass midway, its beats of this clock and of the one before, and what was found.
+    Parameters
+        plan: gives the lanes and the vocabulary.
+        weight_bits: width of a weight, unsigned.
+        sum_bits: width that holds the sum of the weights of any pass, unsigned.
+    Ports
+        w (in, `plan.lanes` lanes of `weight_bits` bits), w_valid (in, 1 bit), w_beat (in): while `w_valid` is high, `w`
+            holds the weights of beat `w_beat` in the order of `plan.vocabulary`, and 0 in padding lanes.
+        scan (in, 1 bit): comes with every beat: 0 in the first (summing) pass, 1 in the second (scanning) pass. The
+            scanning pass begins at least `scale_latency` clocks after `summed`. There is one for each summing pass.
+        summed (out, 1 bit): a pulse after the last beat of the summing pass.
+        total (out, `sum_bits` bits): the sum of the weights, from `summed` until the next summing pass.
+        random (in, RANDOM_BITS bits): read in the clock of `summed`.
+        found (out, 1 bit), token (out, `plan.token_bits` bits), weight (out, `weight_bits` bits): the drawn token and
+            its weight while `found` is high, which is until `clear`. Later beats have no effect. If the weights changed
+            between the two passes and no running sum exceeds the threshold, the first lane of the last beat is found.
+            Such a token has no meaning, but every draw ends.
+        clear (in, 1 bit): a pulse that ends a pass at any beat and lowers `found`. It also drops the beats of its own
+            clock and of the clock before.
+        A reset drops the pass and lowers `found`.
+    Timing
+        `sum_latency`, `scale_latency`, `find_latency` and `pace`.
+    Golden counterpart
+        `hc1gen.golden.sampler.draw`.
     """
 
     sum_latency = 2
     """Clocks from the last beat of a summing pass to `summed`."""
     scale_latency = Multiplier.latency_of(RANDOM_BITS)
-    """Clocks from `summed` until a scanning pass may begin: the threshold is there when the first beat meets it."""
+    """Clocks from `summed` until a scanning pass may begin: the threshold is ready when the first beat needs it."""
     find_latency = 2
-    """Clocks from the token's beat to `found`."""
+    """Clocks from the beat that holds the token to `found`."""
     pace = 1
     """Clocks from one beat to the next."""
 
@@ -66,7 +86,8 @@ class Draw(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes = self.plan.lanes
-        # First stage: sums within the beat. No sum of some of the weights needs more bits than that of all.
+        # First stage: running sums within the beat. A sum of some of the weights never needs more than `sum_bits`,
+        # which hold the sum of all.
         beat_bits = min(bits_for(lanes * ((1 << self.weight_bits) - 1)), self.sum_bits)
         valid, scan = Signal(), Signal(reset_less=True)
         first, last = Signal(reset_less=True), Signal(reset_less=True)
@@ -88,7 +109,7 @@ class Draw(wiring.Component):
         return m
 
     def _sum(self, m: Module, step: Value, first: Value, last: Value, beat_sum: Value) -> None:
-        """Second stage of a summing pass: the sum so far."""
+        """Second stage of a summing pass: adds the sum of a beat to the sum of the beats before it."""
         total = Signal(self.sum_bits, reset_less=True)
         m.d.comb += self.total.eq(total)
         m.d.sync += self.summed.eq(step & last & ~self.clear)
@@ -96,12 +117,15 @@ class Draw(wiring.Component):
             m.d.sync += total.eq(Mux(first, 0, total) + beat_sum)
 
     def _scan(self, m: Module, step: Value, last: Value, base: Value, weights: data.View, sums: list[Signal]) -> None:
-        """Second stage of a scanning pass: which lane, if any, is the first to exceed what is left of the threshold."""
+        """Second stage of a scanning pass: finds the first lane whose running sum exceeds the rest of the threshold.
+
+        The rest is the threshold minus the sum of all beats before this one.
+        """
         m.submodules.scale = scale = Multiplier(RANDOM_BITS, self.sum_bits)
         assert scale.latency == self.scale_latency
-        left = Signal(self.sum_bits, reset_less=True)  # below the total, as random < 2**RANDOM_BITS
+        left = Signal(self.sum_bits, reset_less=True)  # the rest; it is below the total, as random < 2**RANDOM_BITS
         m.d.comb += [scale.start.eq(self.summed), scale.a.eq(self.random), scale.b.eq(self.total)]
-        above = named(m, Cat(s > left for s in sums), "above")  # zeros, then ones
+        above = named(m, Cat(s > left for s in sums), "above")  # zeros, then ones: running sums never fall
         chosen = [above[0], *(above[i] & ~above[i - 1] for i in range(1, len(sums)))]
         with m.If(scale.done):
             m.d.sync += left.eq(scale.product >> RANDOM_BITS)
@@ -117,7 +141,7 @@ class Draw(wiring.Component):
 
 
 def _select(chosen: list[Value], values: list[Value | int]) -> Value:
-    """The value whose bit of `chosen`, of which one at most is set, is set; 0 if none is."""
+    """Returns the value whose bit of `chosen` is set, or 0 if no bit is set. At most one bit may be set."""
     choice = Mux(chosen[0], values[0], 0)
     for bit, value in zip(chosen[1:], values[1:], strict=True):
         choice = choice | Mux(bit, value, 0)

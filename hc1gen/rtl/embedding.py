@@ -1,93 +1,109 @@
-"""The embedding: a token's hardwired row of weights times the row's scale, as beats of the residual stream."""
+"""The embedding: the row of a token in a hardwired table, times the scale of the row, as residual-stream beats."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from amaranth.hdl import Array, Instance, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import network
 from ..fabric.digits import BASE_BITS, LARGEST, digits
-from ..frontend.model import EMBEDDING
+from ..network import Order, Plan
 from ..quant.grid import row_bits, row_bounds
-from ..quant.quantized import QuantizedModel
-from .plan import Plan
-from .types import Pipeline, counter, lanes, saturate, tag, tagged
-
-ROM = "embedding_rom"
-"""Module name, after the prefix, under which `Embedding` instantiates its ROM."""
-
-
-def tagged_token(plan: Plan) -> data.StructLayout:
-    """A token id and its tag."""
-    return data.StructLayout({"token": plan.token_bits, "tag": tag(plan.position_bits)})
+from ..quant.quantized import QuantizedModel, Table
+from .payloads import tag, tagged, tagged_token
+from .tiles import File
+from .timing import Step, Walk, clocks
+from .types import Pipeline, counter, lanes, saturate
+from .wiring import Wiring, tables, wire
 
 
-def embedding_scale_bits(model: QuantizedModel) -> int:
-    """Unsigned bits that hold every row's scale."""
-    return max(1, int(model.embedding_scale.max()).bit_length())
+def embedding_scale_bits(table: Table) -> int:
+    """Unsigned width of a scale, wide enough for every row of the table; at least 1."""
+    return max(1, int(table.scale.max()).bit_length())
 
 
-def embedding_bits(model: QuantizedModel) -> int:
-    """Bits that hold every weight: 3, but for a model with wider rows."""
-    return int(row_bits(model.embedding).max())
+def embedding_bits(table: Table) -> int:
+    """Signed width of a weight, wide enough for every row: 3, or more if the model has rows of more bits."""
+    return int(row_bits(table.weights).max())
 
 
-def embedding_rom(name: str, model: QuantizedModel, plan: Plan) -> Iterator[str]:
-    """Lines (with their ends) of the combinational Verilog module `name`.
+def embedding_rom(node: network.Embedding, table: Table, token_bits: int) -> Iterator[str]:
+    """The Verilog module `node.module`, which is combinational: its lines, each with its line break.
 
-    token [plan.token_bits] -> row [embedding_bits(model) * len(plan.residual)], two's-complement weights in the
-    residual's order, the first in the low bits, 0 in padding; scale [embedding_scale_bits(model)], unsigned; mirrored
-    [1]: the weights stand there negated. A token that the vocabulary does not have gives 0.
+    Ports
+        token (in, token_bits bits): a token id.
+        row (out, embedding_bits(table) bits for each place of `node.order`): the weights of the token, two's
+            complement, in the order of the residual stream, the first one in the low bits; padding is 0.
+        scale (out, embedding_scale_bits(table) bits, unsigned): the scale of the row.
+        mirrored (out, 1 bit): if 1, `row` holds the negated weights.
+        All outputs are 0 for a token id that is not in the vocabulary.
     """
-    vocab, hidden = model.embedding.shape
-    weight_bits, scale_bits = embedding_bits(model), embedding_scale_bits(model)
-    bits = weight_bits * len(plan.residual)
-    yield f"// {EMBEDDING}: {vocab} tokens x {hidden} weights of {weight_bits} bits, and a scale per token.\n"
-    yield f"// row: {len(plan.residual)} weights in the order of the residual stream, the first in the low bits.\n"
-    yield f"module {name} (\n    input wire [{plan.token_bits - 1}:0] token,\n"
+    weight_bits, scale_bits = embedding_bits(table), embedding_scale_bits(table)
+    bits = weight_bits * len(node.order)
+    size = f"{node.vocab} tokens x {node.width} weights of {weight_bits} bits"
+    yield f"// {node.tensor}: {size}, and a scale per token.\n"
+    yield f"// row: {len(node.order)} weights in the order of the residual stream, the first in the low bits.\n"
+    yield f"module {node.module} (\n    input wire [{token_bits - 1}:0] token,\n"
     yield f"    output reg [{bits - 1}:0] row,\n    output reg [{scale_bits - 1}:0] scale,\n"
     yield "    output reg mirrored\n);\n"
     yield "    always @* case (token)\n"
-    mirrored = row_bounds(model.embedding, weight_bits)[1] >= 1 << weight_bits - 1
-    rows = np.where(mirrored[:, None], -model.embedding, model.embedding)
-    for token, (weights, scale, sign) in enumerate(zip(rows, model.embedding_scale, mirrored, strict=True)):
-        row = _row(weights, weight_bits, plan)
+    mirrored = row_bounds(table.weights, weight_bits)[1] >= 1 << weight_bits - 1
+    rows = np.where(mirrored[:, None], -table.weights, table.weights)
+    for token, (weights, scale, sign) in enumerate(zip(rows, table.scale, mirrored, strict=True)):
+        row = _row(weights, weight_bits, node.order)
         yield (
-            f"        {plan.token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)}; mirrored = 1'b{int(sign)};"
+            f"        {token_bits}'d{token}: begin scale = {scale_bits}'d{int(scale)}; mirrored = 1'b{int(sign)};"
             f" row = {bits}'h{row:0{-(-bits // 4)}x}; end\n"
         )
     yield f"        default: begin scale = {scale_bits}'d0; mirrored = 1'b0; row = {bits}'d0; end\n"
     yield "    endcase\nendmodule\n"
 
 
-def _row(weights: np.ndarray, bits: int, plan: Plan) -> int:
-    """Weights [hidden] as one word, `bits` for each."""
+def _row(weights: np.ndarray, bits: int, order: Order) -> int:
+    """Weights [width] as one integer: `bits` bits for each place of `order`, the first place in the low bits."""
     places = np.arange(bits)
-    ordered = np.array([0 if i is None else int(weights[i]) for i in plan.residual])
+    ordered = np.array([0 if i is None else int(weights[i]) for i in order])
     ones = (ordered[:, None] >> places & 1).astype(np.uint8)
     return int.from_bytes(np.packbits(ones.reshape(-1), bitorder="little").tobytes(), "little")
 
 
 class Embedding(wiring.Component):
-    """Token id to residual stream: `saturate(weight * scale)` of `plan.n.residual_bits`, in plan.residual order.
+    """Looks up a token's row of hardwired weights and multiplies it by the scale of the row.
 
-    x: tagged tokens; taken together with the last beat of its row. y: tagged beats. The ROM's text `embedding_rom`
-    writes.
+    A ROM gives the whole row in the clock in which the token is offered, and a counter selects the weights of one beat.
+    All lanes share one multiplication: the scale times every value that a weight can have.
+
+    Parameters
+        plan: lanes, widths and the order of the residual stream.
+        rom: name of the module that `embedding_rom` writes.
+        weight_bits: signed width of a weight, `embedding_bits(table)`.
+        scale_bits: unsigned width of a scale, `embedding_scale_bits(table)`.
+    Ports
+        x (in, stream of `tagged_token`): a token id and its tag. The token is taken together with the last beat of its
+            row; valid and payload must stand until then.
+        y (out, stream of `tagged`, `plan.lanes` elements of `plan.n.residual_bits` bits): `saturate(weight * scale)` in
+            the order `plan.residual`, padding lanes 0, and in every beat the tag of the token.
+        Reset empties the pipeline; the next beat is then the first one of a row.
+    Timing
+        latency, pace.
+    Golden counterpart
+        `hc1gen.golden.model.Session.forward`, its first two lines.
     """
 
     latency = 2
     """Clocks from the first clock in which a token is offered to its first beat."""
     pace = 1
-    """Clocks from one beat to the next, which may be that of another token."""
+    """Clocks from one beat to the next, within a token and from token to token."""
 
-    def __init__(self, plan: Plan, weight_bits: int, scale_bits: int):
-        self.plan = plan
+    def __init__(self, plan: Plan, rom: str, weight_bits: int, scale_bits: int):
+        self.plan, self.rom = plan, rom
         self.weight_bits = weight_bits
         self.scale_bits = scale_bits
         super().__init__(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "y": Out(stream.Signature(tagged(plan.position_bits, plan.lanes, plan.n.residual_bits))),
             }
         )
@@ -98,9 +114,9 @@ class Embedding(wiring.Component):
         tag_of = tag(plan.position_bits)
         row, scale, mirrored = Signal(self.weight_bits * len(plan.residual)), Signal(self.scale_bits), Signal()
         m.submodules.rom = Instance(
-            plan.prefix + ROM, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
-        )
-        beats = stream.Signature(tag_of).create()  # one transfer per beat, as the pipeline takes them
+            self.rom, i_token=self.x.p.token, o_row=row, o_scale=scale, o_mirrored=mirrored
+        )  # fmt: skip
+        beats = stream.Signature(tag_of).create()  # the pipeline takes one transfer per beat, and x only one per token
         pipeline = Pipeline(m, beats, self.y, self.latency)
         count, last = counter(m, len(plan.residual) // plan.lanes, pipeline.go & self.x.valid, "beat")
         m.d.comb += [beats.valid.eq(self.x.valid), beats.payload.eq(self.x.p.tag), self.x.ready.eq(beats.ready & last)]
@@ -123,7 +139,10 @@ class Embedding(wiring.Component):
         return m
 
     def _multiples(self, m: Module, scale: Value) -> Array:
-        """Every weight times a signed scale, saturated, by the weight's bits: all lanes share the multiplication."""
+        """The saturated product of `scale` (signed) and a weight, for every weight; the index is the weight's bits.
+
+        A weight is one or two signed digits of magnitude 0 to 4 (`fabric.digits`), so shifts and additions suffice.
+        """
         bits = self.plan.n.residual_bits
         triple = Signal(signed(self.scale_bits + 3))
         m.d.comb += triple.eq(scale + (scale << 1))
@@ -138,3 +157,24 @@ class Embedding(wiring.Component):
             m.d.comb += value.eq(exact if len(exact) <= bits else saturate(exact, bits))
             table.append(value)
         return Array(table)
+
+
+@wire.register
+def _(node: network.Embedding, stage: Wiring) -> None:
+    """One block, the first of the model: it takes the tokens."""
+    plan, table = stage.network.plan, stage.model.table(node.tensor)
+    bits = embedding_bits(table), embedding_scale_bits(table)
+    stage.take(stage.place(node.name, "embedding", bits, lambda: Embedding(plan, node.module, *bits)))
+
+
+@tables.register
+def _(node: network.Embedding, model: QuantizedModel, plan: Plan) -> Iterator[File]:
+    """The ROM that holds the table."""
+    lines = embedding_rom(node, model.table(node.tensor), plan.token_bits)
+    yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)
+
+
+@clocks.register
+def _(node: network.Embedding, walk: Walk) -> list[Step]:
+    """From the clock in which the token is offered to its first beat."""
+    return [Step(node.name, Embedding.latency, "embedding_y", 0)]

@@ -1,4 +1,4 @@
-"""A vector of logits, kept: the place of the largest, and integer exponentials of all as often as they are wanted."""
+"""Stores a vector of logits, finds the largest one, and replays integer exponentials of all logits on request."""
 
 from typing import NamedTuple
 
@@ -6,30 +6,30 @@ from amaranth.hdl import ClockSignal, Const, Instance, Module, Mux, Signal, Valu
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import SLOPE_BITS, bits_for
-from .memory import memory_module
-from .plan import Plan
+from ..network import Plan
+from ..numeric.numerics import SLOPE_BITS, bits_for
+from .memory import Memory
 from .types import Lookup, counter, lanes, round_shift
 
 LOGIT_BUFFER = "logit_buffer"
 
 
-def memories(plan: Plan) -> dict[str, str]:
-    """Name and Verilog of the module that `Exponentials` instantiates."""
+def memories(plan: Plan) -> list[Memory]:
+    """The one memory that `Exponentials` instantiates: it holds the logits of one vector, a beat per word."""
     name = plan.prefix + LOGIT_BUFFER
     depth, width = len(plan.vocabulary) // plan.lanes, plan.lanes * plan.n.config.logit_bits
-    return {name: memory_module(name, depth, width, "Logits of a token")}
+    return [Memory(name, depth, width, "Logits of a token")]
 
 
 class Candidate(NamedTuple):
-    """A logit and the lane it is in."""
+    """A logit, and the number of the lane that holds it."""
 
     logit: Value
     lane: Value
 
 
 def larger(m: Module, low: Candidate, high: Candidate, name: str) -> Candidate:
-    """The candidate with the larger logit; `low`, whose lane is the lower, wins a tie."""
+    """Returns the candidate with the larger logit. If both are equal it returns `low`, which has the lower lane."""
     take_high = Signal(name=f"{name}_high")
     logit = Signal(signed(len(low.logit)), name=f"{name}_logit")
     m.d.comb += [take_high.eq(high.logit > low.logit), logit.eq(Mux(take_high, high.logit, low.logit))]
@@ -37,30 +37,42 @@ def larger(m: Module, low: Candidate, high: Candidate, name: str) -> Candidate:
 
 
 class Exponentials(wiring.Component):
-    """`golden.sampler.argmax` and `golden.sampler.exponentials` of one vector at a time.
+    """Stores one vector of logits, finds the index of its largest logit, and replays integer exponentials of all.
 
-    x: beats of `plan.n.config.logit_bits` in `plan.vocabulary` order; padding lanes may hold anything.
-    full: until `release`; `largest` is the index of the largest logit, the lowest of those alike. x is not ready from
-    its last beat until `release`. release: a pulse while `full`, forgets the vector, and a replay midway.
+    The exponential of a logit is `2**(slope * (logit - largest logit))`, rounded to an integer.
 
-    replay: a pulse while `full` and when the last replay's beats have been read (`beats` clocks after its pulse). Then
-    come all beats: `e`, where `e_valid` is high, with its number `e_beat`; in padding lanes 0. One of them is all ones:
-    the sum is never 0. ahead_valid, ahead_beat: the same `ahead` clocks before.
-    slope: SLOPE_FRAC fraction bits; stands from a replay's pulse to its last beat.
-
-    The memory is the module of `memories`. A reset leaves it as it is.
+    Parameters
+        plan: gives the lanes, the vocabulary and the widths. A vector has `beats` beats of `plan.lanes` lanes.
+    Ports
+        x (in, stream of `plan.lanes` lanes of `logit_bits` bits): the logits in the order of `plan.vocabulary`. Padding
+            lanes may hold anything. x is not ready from a vector's last beat until `release`.
+        full (out, 1 bit): the vector is complete. It is high until `release`.
+        largest (out, `plan.token_bits` bits): while `full`, the index of the largest logit; of equal logits the lowest.
+        release (in, 1 bit): a pulse, only while `full`. It drops the vector and stops a replay that is under way.
+        replay (in, 1 bit): a pulse that starts a replay. It may come only while `full`, and at the earliest `beats`
+            clocks after the pulse of the replay before, when all beats of that one have been read.
+        slope (in, SLOPE_BITS bits, SLOPE_FRAC of them fraction): must stand from a replay's pulse to its last beat.
+        e (out, `plan.lanes` lanes of `sample_bits` bits), e_valid (out, 1 bit), e_beat (out): while `e_valid` is high,
+            `e` holds the exponentials of beat `e_beat`, and 0 in padding lanes. The exponential of the largest logit
+            has all bits set, so the sum of a vector is never 0.
+        ahead_valid (out, 1 bit), ahead_beat (out): `e_valid` and `e_beat`, `ahead` clocks earlier.
+        A reset drops the vector, but leaves the content of the memory (see `memories`) as it is.
+    Timing
+        `full_latency`, `latency`, `ahead`, `pace`, `recovery`, and `beat_latency` for each beat of a replay.
+    Golden counterpart
+        `hc1gen.golden.sampler.argmax` (`largest`) and `hc1gen.golden.sampler.exponentials` (`e`).
     """
 
     full_latency = 2
-    """Clocks from a vector's last beat of x to `full` and its `largest`."""
+    """Clocks from a vector's last beat of x to `full` and `largest`."""
     latency = 4
     """Clocks from a replay's pulse to its first beat of `e`."""
     ahead = 1
-    """Clocks from `ahead_valid` to `e_valid` for the same beat."""
+    """Clocks from `ahead_valid` to `e_valid` of the same beat."""
     pace = 1
     """Clocks from one beat to the next, of x and of `e`."""
     recovery = 1
-    """Clocks from `release` until a beat of the next vector is taken."""
+    """Clocks from `release` until a beat of the next vector can be taken."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -83,7 +95,7 @@ class Exponentials(wiring.Component):
         )
 
     def beat_latency(self, beat: int) -> int:
-        """Clocks from a replay's pulse to this beat of `e`."""
+        """Clocks from a replay's pulse to beat `beat` of `e`."""
         return self.latency + beat * self.pace
 
     def elaborate(self, platform: object) -> Module:
@@ -100,10 +112,10 @@ class Exponentials(wiring.Component):
         return m
 
     def _largest(self, m: Module, taken: Value, beat: Value, last: Value) -> Value:
-        """Drives `full` and `largest`; the largest logit."""
+        """Drives `full` and `largest`. Returns the largest logit: `logit_bits` bits, signed."""
         bits = self.plan.n.config.logit_bits
 
-        # First stage: the best of a beat.
+        # First stage: the largest logit of a beat.
         valid, is_first, is_last = Signal(), Signal(reset_less=True), Signal(reset_less=True)
         logit, token = Signal(signed(bits), reset_less=True), Signal(self.plan.token_bits, reset_less=True)
         best_lane = self._best_of_beat(m, last)
@@ -112,7 +124,7 @@ class Exponentials(wiring.Component):
             m.d.sync += [logit.eq(best_lane.logit), token.eq(beat * self.plan.lanes + best_lane.lane)]
             m.d.sync += [is_first.eq(beat == 0), is_last.eq(last)]
 
-        # Second stage: the best so far. A later beat must be strictly better.
+        # Second stage: the largest logit so far. A later beat replaces it only if its logit is strictly larger.
         best = Signal(signed(bits), reset_less=True)
         with m.If(valid & (is_first | (logit > best))):
             m.d.sync += [best.eq(logit), self.largest.eq(token)]
@@ -123,9 +135,10 @@ class Exponentials(wiring.Component):
         return best
 
     def _best_of_beat(self, m: Module, last: Value) -> Candidate:
-        """A tree of comparators over the lanes.
+        """Returns the largest logit of the beat on x and its lane, by a tree of comparators over the lanes.
 
-        The last beat's padding counts as the lowest logit there is, and loses the tie: real lanes come before it.
+        Padding lanes of the last beat count as the lowest possible logit. They also lose a tie, because they are above
+        all lanes that hold a token, and the lower lane wins.
         """
         bits = self.plan.n.config.logit_bits
         lowest = Const(-1 << (bits - 1), signed(bits))
@@ -142,11 +155,11 @@ class Exponentials(wiring.Component):
         return level[0]
 
     def _padding(self, lane: int) -> bool:
-        """Whether the lane holds nothing in the last beat."""
+        """Whether the last beat has no token in this lane."""
         return self.plan.vocabulary[lane - self.plan.lanes] is None
 
     def _replay(self, m: Module, taken: Value, beat: Value, peak: Value) -> None:
-        """Memory, and the pipeline behind it: read, distance, product, exponential."""
+        """The memory and the pipeline behind it, which reads, subtracts, multiplies by the slope and exponentiates."""
         reading, read = Signal(), Signal()
         m.d.comb += read.eq(self.replay | reading)
         read_beat, read_last = counter(m, self.beats, read, "read_beat")
@@ -178,14 +191,18 @@ class Exponentials(wiring.Component):
                 m.d.sync += self.e[lane].eq(Mux(hidden, 0, exponential))
 
     def _exponential(self, m: Module, lane: int, peak: Value, logit: Value, stored: Value, apart: Value) -> Value:
-        """`2**(slope * (logit - peak))`, two registers behind `logit`, which move with `stored` and `apart`."""
+        """Returns `2**(slope * (logit - peak))` of one lane, `sample_bits` bits, two registers behind `logit`.
+
+        stored, apart: the enables of the two registers.
+        """
         n, c = self.plan.n, self.plan.n.config
         m.submodules[f"table{lane}"] = table = Lookup(n.tables.exponential)
         distance = Signal(c.logit_bits, name=f"distance{lane}", reset_less=True)
         with m.If(stored):
             m.d.sync += distance.eq(peak - logit)
 
-        # In powers of two. Beyond `limit` everything is rounded to 0.
+        # `below` is the distance as a power of two, with `sample_frac` fraction bits. From a whole part of `limit` on,
+        # the exponential rounds to 0, so larger whole parts are cut to `limit`.
         grow, drop, limit = max(-n.sample_drop, 0), max(n.sample_drop, 0), c.sample_bits + 1
         furthest = ((1 << c.logit_bits) - 1) * ((1 << SLOPE_BITS) - 1) << grow
         below = Signal(bits_for((furthest << 1 >> drop) + 1 >> 1), name=f"below{lane}")

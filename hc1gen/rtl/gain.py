@@ -1,19 +1,31 @@
-"""Constant tables of RMSNorm gains, as Verilog text."""
+"""Constant tables of RMSNorm gains, written as Verilog text."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from ..quant.numerics import bits_for
-from .plan import Order
+from ..network import Norm, Plan
+from ..numeric.numerics import bits_for
+from ..quant.quantized import QuantizedModel
+from .tiles import File
+from .wiring import tables
 
 
-def gain_module(name: str, tensor: str, gain: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[str]:
-    """Lines of a constant table of RMSNorm gains: beat number in, gains of its lanes out. Combinational."""
+def gain_module(node: Norm, gain: np.ndarray, bits: int) -> Iterator[str]:
+    """Lines of the Verilog module `node.module`, a combinational table of RMSNorm gains.
+
+    Parameters
+        gain: int64 [node.width], fixed point, times the square root of the width.
+        bits: signed width of a gain.
+    Ports
+        beat (in, unsigned): number of a beat of `node.order`.
+        gain (out, `node.lanes` fields of `bits` bits): the gains of that beat, lane 0 in the low bits, padding 0.
+    """
+    order, lanes = node.order, node.lanes
     beats = len(order) // lanes
     width = bits_for(beats - 1)
-    yield f"// RMSNorm gains of {tensor}, times the square root of the vector's length."
-    yield f"module {name} (input wire [{width - 1}:0] beat, output reg [{lanes * bits - 1}:0] gain);"
+    yield f"// RMSNorm gains of {node.tensor}, times the square root of the vector's length."
+    yield f"module {node.module} (input wire [{width - 1}:0] beat, output reg [{lanes * bits - 1}:0] gain);"
     yield "    always @* case (beat)"
     for b in range(beats):
         values = [0 if i is None else int(gain[i]) & ((1 << bits) - 1) for i in order[b * lanes : (b + 1) * lanes]]
@@ -22,3 +34,10 @@ def gain_module(name: str, tensor: str, gain: np.ndarray, order: Order, lanes: i
         yield f"        {label}: gain = {{{constants}}};"
     yield "    endcase"
     yield "endmodule"
+
+
+@tables.register
+def _(node: Norm, model: QuantizedModel, plan: Plan) -> Iterator[File]:
+    """The table of gains."""
+    lines = gain_module(node, model.gain(node.tensor).gain, model.config.gain_bits)
+    yield File(f"rtl/tiles/{node.module}.sv", node.module, lines)

@@ -1,4 +1,4 @@
-"""A small multiplier for the few numbers of the sampler that are wide and seldom multiplied."""
+"""A small serial multiplier. The sampler needs a few products of wide numbers, but only once per token."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -8,10 +8,21 @@ DIGIT_BITS = 8
 
 
 class Multiplier(wiring.Component):
-    """`product = a * b`, unsigned, exact; a digit of DIGIT_BITS bits of `a` per clock, the lowest first.
+    """Multiplies two unsigned integers exactly, one digit of the first factor per clock, the lowest digit first.
 
-    start: a pulse; `a` is read in its clock, `b` stands from then until `done`. A start while busy begins anew.
-    done: a pulse, `latency` clocks after `start`. product: stands from `done` until the next start.
+    A digit has DIGIT_BITS bits.
+
+    Parameters
+        a_bits, b_bits: widths of the factors.
+    Ports
+        start (in, 1 bit): a pulse that starts a product. If one is under way, it is dropped.
+        a (in, `a_bits` bits): read in the clock of `start`.
+        b (in, `b_bits` bits): must stand from `start` until `done`.
+        done (out, 1 bit): a pulse, `latency` clocks after `start`.
+        product (out, `a_bits + b_bits` bits): `a * b`. It stands from `done` until the next `start`.
+        A reset ends a product without `done`.
+    Timing
+        `latency`.
     """
 
     def __init__(self, a_bits: int, b_bits: int):
@@ -29,13 +40,15 @@ class Multiplier(wiring.Component):
 
     @staticmethod
     def latency_of(a_bits: int) -> int:
-        """Clocks from `start` to `done`: one for each digit."""
+        """Clocks from `start` to `done` of a multiplier whose `a` has `a_bits` bits: one for each digit."""
         return -(-a_bits // DIGIT_BITS)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # `low` holds the digits to come above those of the product that are final: one comes in as one goes out.
-        # `high` is the rest of the product: below 2**b_bits, as (2**b - 1) + (2**8 - 1) * (2**b - 1) < 2**(b + 8).
+        # `low` is shared: its low digits are those of `a` that are still to be multiplied, its high digits are those of
+        # the product that are final. In each clock one digit of `a` leaves and one digit of the product enters.
+        # `high` holds the rest of the product. It stays below 2**b_bits, because
+        # (2**b - 1) + (2**8 - 1) * (2**b - 1) < 2**(b + 8).
         low, high = Signal(self.latency * DIGIT_BITS, reset_less=True), Signal(self.b_bits, reset_less=True)
         digits, total = Signal.like(low), Signal(self.b_bits + DIGIT_BITS)
         left, digits_left = Signal(range(self.latency + 1)), Signal(range(self.latency + 1))

@@ -1,4 +1,4 @@
-"""Requantisation: what CMVMs have accumulated becomes fixed-point numbers, by one multiply and one shift per row."""
+"""Requantisation: accumulators become fixed-point numbers, by one multiplication and one shift per row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,14 @@ from .types import lanes, named, round_shift, saturate
 class Source:
     """A CMVM whose rows are requantised.
 
-    sink: the number of the stream that its results leave on. out_bits: the width of each lane's result, all
-    sign-extended to the widest, the same for all sources of a sink. shifts: what `shift - exponent` can be,
-    where the accumulator is not 0. factor_bits: of the factor that its vectors have, 0 for none.
+    Parameters
+        sink: number of the stream on which the results leave.
+        acc_bits: signed width of an accumulator.
+        scale_bits: unsigned width of the mantissa of a row's scale.
+        out_bits: signed width of the result of each lane. In the stream, all lanes are sign-extended to the widest one.
+            It must be the same for all sources of a sink.
+        shifts: every value that `shift - exponent` can have in rows whose accumulator is not always 0.
+        factor_bits: unsigned width of the factor of a vector; 0 if there is none.
     """
 
     sink: int
@@ -29,22 +34,36 @@ class Source:
 
 
 class Requant(wiring.Component):
-    """`saturate(round_half_up(acc * scale / 2**(shift - exponent)))` (golden.cmvm.requantize), scale from row_scales.
+    """Requantises the rows of CMVMs: saturate(round_half_up(acc * scale / 2**(shift - exponent))) in each lane.
 
-    Each source has a stream `x0`, `x1`, ..., the first that is valid is served; each sink a stream `y0`, `y1`, ... The
-    owner sees to it that other sources wait, or are not there. Accumulators come without their `drop_bits` lowest bits,
-    which count as 0.
+    The scale is the mantissa of the row, times the factor of the vector where the source has one. Several CMVMs share
+    the block, because only one of them gives results at a time.
+
+    Parameters
+        sources: the CMVMs.
+        drop_bits: lowest bits of a product that the accumulators do not contain; they count as 0.
+    Ports
+        x0, x1, ... (in, stream of `accumulator_layout`): the beats of each source. If several are valid, the one with
+            the lowest number is taken. A result does not tell its source, so the user of the block must see to it that
+            the sources of a sink do not overlap.
+        y0, y1, ... (out, stream of `len(out_bits)` elements of `max(out_bits)` bits): the results for each sink. A sink
+            that is not ready stalls the whole block.
+        Reset empties the pipeline.
+    Timing
+        latency, pace.
+    Golden counterpart
+        `hc1gen.golden.cmvm.requantize`, with the scales of `hc1gen.golden.cmvm.row_scales`.
     """
 
     latency = 2
-    """Clocks from a beat of accumulators to their results: one register stage each."""
+    """Clocks from a beat of accumulators to its results: a register behind the product, and one behind the shift."""
     pace = 1
-    """Clocks from one beat to the next, whatever source it is from."""
+    """Clocks from one beat to the next, from the same source or from another one."""
 
     def __init__(self, *sources: Source, drop_bits: int = 0):
         self.sources, self.drop_bits = sources, drop_bits
         self.sinks = {s.sink: s.out_bits for s in sources}
-        # a shift below 0 counts as 0; above `enough` everything is 0
+        # a shift below 0 counts as 0; with a shift above `enough` every result is 0
         enough = max(s.acc_bits + s.scale_bits for s in sources) + drop_bits + 1
         self.low = min(max(0, min(s.shifts[0] for s in sources)), enough)
         self.high = max(self.low, min(enough, max(s.shifts[-1] for s in sources)))
@@ -81,7 +100,7 @@ class Requant(wiring.Component):
         return m
 
     def _lane(self, m: Module, go: Signal, lane: int, served: Signal, computed: Signal) -> None:
-        """Product and distance of the shift; register; shift, round, saturate; register."""
+        """One lane: product and shift distance; register; shift, round and saturate; register."""
         used = [i for i, s in enumerate(self.sources) if lane < len(s.out_bits)]
         sinks = [sink for sink, out_bits in self.sinks.items() if lane < len(out_bits)]
         acc, scale, shift, exponent = (
@@ -107,7 +126,7 @@ class Requant(wiring.Component):
             m.d.comb += getattr(self, f"y{sink}").payload[lane].eq(result)
 
     def _fields(self, m: Module, source: int, lane: int) -> tuple[Value, Value, Value, Value]:
-        """Accumulator, scale, shift and exponent of a lane."""
+        """Accumulator, scale (times the factor, if there is one), shift and exponent of one lane of a source."""
         x, bits = getattr(self, f"x{source}").payload, self.sources[source].factor_bits
         scale = x.mantissa[lane]
         if bits:
@@ -115,7 +134,7 @@ class Requant(wiring.Component):
         return x.acc[lane], scale, x.shift[lane], x.exponent
 
     def _distance(self, m: Module, shift: Value, exponent: Value, lane: int) -> Value:
-        """`shift - exponent` above `low`; held within what makes a difference only where it can leave that."""
+        """`shift - exponent - low`, clipped to 0..high - low on those sides on which a source can leave that range."""
         wanted = named(m, shift - exponent - self.low, f"wanted{lane}")
         top = self.high - self.low
         distance: Value = wanted[: max(1, top.bit_length())]
@@ -127,7 +146,7 @@ class Requant(wiring.Component):
 
 
 def _choose(values: Sequence[Value], chosen: Sequence[Value]) -> Value:
-    """The value whose bit of `chosen` is set; the last one if none is."""
+    """The first value whose bit of `chosen` is 1; the last value if no bit is."""
     choice = values[-1]
     for value, bit in zip(values[-2::-1], chosen[-2::-1], strict=True):
         choice = Mux(bit, value, choice)

@@ -1,24 +1,45 @@
-"""The residual stream of a layer, and the skip connections round its two sublayers."""
+"""The residual stream of a layer, with the skip connections around its two sublayers, attention and MLP."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import Plan
-from .twice import Twice
-from .types import counter, lanes, saturate, tag, tagged
+from .. import network
+from ..network import Plan
+from .payloads import tag, tagged
+from .replay import ReplayBuffer
+from .timing import Step, Walk, clocks
+from .types import counter, lanes, saturate
+from .wiring import Wiring, wire
+
+ENTRANCE = "residual in"
+"""Name of the step in which all beats of a token but the first enter a stage."""
 
 
 class Residual(wiring.Component):
-    """Adds what each sublayer makes of a token to the token: `x + back`, saturated. Holds one token at a time.
+    """Keeps the vector of one token and adds the result of each sublayer to it: saturate(x + back).
 
-    x: tagged beats. inner: what a sublayer gets, a vector twice: for attention the beats of x in the clocks in which
-    they are taken, then all of them again; for the MLP the sums, in the clocks in which `back` is taken, then all of
-    them again. back: a sublayer's result, `plan.n.residual_bits` per lane. y: the MLP's sums, with x's tag, in the
-    clocks in which `back` is taken.
+    The vector goes through attention and comes back; the sums go through the MLP and come back; then the sums of the
+    MLP leave. Each sublayer gets its vector in two passes, because its norm needs the exponent of the whole vector
+    first.
 
-    mlp: which sublayer the token is in; rises before the MLP's vector leaves. tag: of the token inside, until the next
-    token's first beat is taken.
+    Parameters
+        plan: lanes, widths and the order of the residual stream.
+    Ports
+        x (in, stream of `tagged`, `plan.lanes` elements of `plan.n.residual_bits` bits): the vector of a token.
+        inner (out, stream of `plan.lanes` elements of `plan.n.residual_bits` bits): the input of a sublayer, in two
+            passes. For attention, the first pass is x in the clocks in which x is taken. For the MLP, the first pass is
+            the sums in the clocks in which `back` is taken. The second pass comes from the replay buffer.
+        mlp (out, 1 bit): 0 while the token is in attention, 1 while it is in the MLP. It rises before the first beat of
+            the MLP's input leaves, and falls after the last beat of y.
+        tag (out, `tag`): the tag of the token inside. It stands until the first beat of the next token is taken.
+        back (in, stream like `inner`): the result of a sublayer, in one pass.
+        y (out, stream like x): the sums behind the MLP, with the tag of x, in the clocks in which `back` is taken.
+        Reset discards the token inside.
+    Timing
+        latency, pace, tag_latency, attention_wait, recovery.
+    Golden counterpart
+        `hc1gen.golden.model.Session`: the last line of `_attention` and of `_mlp`.
     """
 
     latency = 0
@@ -28,7 +49,7 @@ class Residual(wiring.Component):
     tag_latency = 1
     """Clocks from a token's first beat of `x` to its `tag`."""
     attention_wait = 1
-    """Clocks that attention's first beat of `back` waits until it is taken."""
+    """Clocks that the first beat of `back` from attention waits before it is taken: `mlp` has to rise first."""
     recovery = 1
     """Clocks from a token's last beat of `y` until a beat of the next token is taken."""
 
@@ -50,40 +71,81 @@ class Residual(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bits, beats = self.plan.n.residual_bits, len(self.plan.residual) // self.plan.lanes
-        m.submodules.twice = twice = Twice(self.plan.lanes, bits, beats)
-        wiring.connect(m, twice.y, wiring.flipped(self.inner))
+        m.submodules.replay = replay = ReplayBuffer(self.plan.lanes, bits, beats)
+        wiring.connect(m, replay.y, wiring.flipped(self.inner))
         for i in range(self.plan.lanes):
-            total = saturate(twice.head[i] + self.back.payload[i], bits)
+            total = saturate(replay.head[i] + self.back.payload[i], bits)
             m.d.comb += [
                 self.y.p.lanes[i].eq(total),
-                twice.x.payload[i].eq(Mux(self.mlp, total, self.x.p.lanes[i])),
+                replay.x.payload[i].eq(Mux(self.mlp, total, self.x.p.lanes[i])),
             ]
         m.d.comb += self.y.p.tag.eq(self.tag)
         with m.If(self.x.valid & self.x.ready):
             m.d.sync += self.tag.eq(self.x.p.tag)
-        self._control(m, twice, beats)
+        self._control(m, replay, beats)
         return m
 
-    def _control(self, m: Module, twice: Twice, beats: int) -> None:
-        """Say a token twice, its sums with attention twice, and give its sums with the MLP."""
+    def _control(self, m: Module, replay: ReplayBuffer, beats: int) -> None:
+        """The states of a token: replay it, wait for attention, replay the sums, give the sums behind the MLP."""
         given = Signal()
         _, last = counter(m, beats, given, "beat")
-        m.d.comb += [given.eq(self.y.valid & self.y.ready), twice.turn.eq(given)]
+        m.d.comb += [given.eq(self.y.valid & self.y.ready), replay.turn.eq(given)]
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += [twice.x.valid.eq(self.x.valid), self.x.ready.eq(twice.x.ready)]
-                with m.If(twice.done):
+                m.d.comb += [replay.x.valid.eq(self.x.valid), self.x.ready.eq(replay.x.ready)]
+                with m.If(replay.done):
                     m.next = "ATTENTION"
             with m.State("ATTENTION"):
                 with m.If(self.back.valid):
                     m.d.sync += self.mlp.eq(1)
                     m.next = "ADD"
             with m.State("ADD"):
-                m.d.comb += [twice.x.valid.eq(self.back.valid), self.back.ready.eq(twice.x.ready)]
-                with m.If(twice.done):
+                m.d.comb += [replay.x.valid.eq(self.back.valid), self.back.ready.eq(replay.x.ready)]
+                with m.If(replay.done):
                     m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += [self.y.valid.eq(self.back.valid), self.back.ready.eq(self.y.ready)]
                 with m.If(given & last):
                     m.d.sync += self.mlp.eq(0)
                     m.next = "TAKE"
+
+
+@wire.register
+def _(node: network.Branch, stage: Wiring) -> None:
+    """One block for both skip connections of a stage. `ValueError` if the stage does not have two sublayers."""
+    branches = stage.stage.of(network.Branch)
+    if len(branches) != 2:
+        raise ValueError(f"{stage.netlist.name}: got {len(branches)} sublayers, expected attention and MLP")
+    plan = stage.network.plan
+    residual = stage.netlist.find("residual") or stage.place("residual", "residual", plan, lambda: Residual(plan))
+    if node is branches[0]:
+        stage.sublayer = stage.netlist.net(residual, "mlp")
+        stage.position = "position"
+        stage.netlist.split(residual, "tag", {"position": stage.position}, rest="unused_tag")
+        stage.take(residual, source="inner")
+    else:
+        stage.at = residual, "inner"
+
+
+@wire.register
+def _(node: network.Residual, stage: Wiring) -> None:
+    """Lead the result of the sublayer back into the block that `Branch` placed."""
+    residual = stage.netlist.placed("residual")
+    stage.take(residual, "back")
+
+
+@clocks.register
+def _(node: network.Branch, walk: Walk) -> list[Step]:
+    """A beat enters the first sublayer in the clock in which it is taken, so only the pace of the beats counts."""
+    if node is not walk.stage.of(network.Branch)[0]:
+        return []
+    return [Step(ENTRANCE, (len(node.order) // node.lanes - 1) * Residual.pace)]
+
+
+@clocks.register
+def _(node: network.Residual, walk: Walk) -> list[Step]:
+    """A sum leaves in the clock in which the result of the sublayer is taken; behind attention the first one waits."""
+    last = node is walk.stage.of(network.Residual)[-1]
+    if last:
+        return [Step(f"{node.name} add", Residual.latency, "y")]
+    return [Step(f"{node.name} add", Residual.attention_wait + Residual.latency, "residual_inner", 0.5)]

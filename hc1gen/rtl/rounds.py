@@ -1,4 +1,4 @@
-"""How far the draft is ahead of the target, and what becomes of the tokens it proposes."""
+"""Counts the draft's proposals: in the current round of speculation, and by their outcome since reset."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -10,17 +10,27 @@ COUNTER_BITS = 32
 
 
 class Rounds(wiring.Component):
-    """Counts the draft's tokens: in a round, to end it in time, and since reset, for whom it concerns.
+    """Counts the draft's proposals: in the current round of speculation, and by their outcome since reset.
 
-    A round starts with a token that the target chose alone or in place of a proposal, or with a prompt's last token.
-    In a round the draft proposes up to `ahead` tokens; when all are accepted, the target chooses the next one alone.
+    A round begins with the last token of a prompt, with a token that the target chose alone, or with a token that
+    replaces a rejected proposal. In a round the draft proposes up to `ahead` tokens. If the target accepts all of them,
+    it chooses the next token alone.
 
-    push: a proposal is recorded. decided: the target has decided with `outcome`; never together with `push`. flush,
-    only with `decided`: proposals that are still recorded are thrown away.
-    more: the round has room for another proposal behind the one that is pushed now. verify: the target's next token
-    is one that the draft is asked for.
-    drafted, accepted, rejected, flushed: proposals recorded, and what became of them: `flushed` were never verified.
-    drafted = accepted + rejected + flushed + those in the queue, modulo 2**COUNTER_BITS.
+    Parameters
+        ahead: most proposals of a round, at least 1.
+    Ports
+        push (in, 1 bit): a proposal is recorded.
+        decided (in, 1 bit), outcome (in, 2 bits): the target has decided on its next token, with this `Outcome`.
+            `decided` never comes together with `push`.
+        flush (in, 1 bit): only with `decided`; the proposals that are still recorded are dropped.
+        more (out, 1 bit): the round has room for another proposal after the one that is pushed in this clock.
+        verify (out, 1 bit): the draft is asked for the target's next token, so the target verifies a proposal.
+        drafted, accepted, rejected, flushed (out, COUNTER_BITS bits each): since reset, the proposals that were
+            recorded, accepted, rejected, and dropped before the target verified them. At any time
+            `drafted = accepted + rejected + flushed + proposals in the queue`, modulo 2**COUNTER_BITS.
+        A reset sets all counts to 0.
+    Timing
+        All outputs change in the clock after an input pulse.
     """
 
     COUNTERS = ("drafted", "accepted", "rejected", "flushed")
@@ -41,7 +51,8 @@ class Rounds(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        recorded, kept = Signal(range(self.ahead + 1)), Signal(range(self.ahead + 1))  # in this round
+        # Proposals of this round: recorded, and accepted so far.
+        recorded, kept = Signal(range(self.ahead + 1)), Signal(range(self.ahead + 1))
         m.d.comb += [self.more.eq(recorded != self.ahead - 1), self.verify.eq(kept != self.ahead)]
         with m.If(self.push):
             m.d.sync += [recorded.eq(recorded + 1), self.drafted.eq(self.drafted + 1)]

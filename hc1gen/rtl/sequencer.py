@@ -1,89 +1,92 @@
-"""The chip's control: prompts in, generated tokens out, and every token's way round the pipelines."""
+"""The chip's control: it takes prompts, issues every token to the models, and puts out the generated tokens."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..network import Plan
+from ..numeric.numerics import TEMPERATURE_BITS
 from ..outcome import Outcome
-from ..quant.numerics import TEMPERATURE_BITS
 from ..reason import Reason
 from ..settings import LIMIT_BITS, SEED_BITS
-from .embedding import tagged_token
 from .issue import Issue, connect_issue
-from .plan import Plan
+from .payloads import EPOCH_BITS, decision, output_token, prompt_token, tagged_token
 from .rounds import COUNTER_BITS, Rounds
-from .types import EPOCH_BITS, tag
 
 CLOCKS_BITS = 32
 
 
-def prompt_token(plan: Plan) -> data.StructLayout:
-    """A prompt's token id; `last` marks the end of the prompt."""
-    return data.StructLayout({"token": plan.token_bits, "last": 1})
-
-
-def output_token(plan: Plan, ahead: int) -> data.StructLayout:
-    """A generated token id; `last` marks the end of the answer, and `reason` (`Reason`) says why it ends.
-
-    With a draft: `outcome` (`Outcome`) says where the token comes from, and `proposal` is what the draft proposed in
-    its place, unless the target chose alone.
-    """
-    draft = {"outcome": 2, "proposal": plan.token_bits} if ahead else {}
-    return data.StructLayout({"token": plan.token_bits, "last": 1, "reason": 2, **draft})
-
-
-def decision(plan: Plan, ahead: int) -> data.StructLayout:
-    """What follows the token whose `tag` it bears: a token id and, with a draft, `outcome` and `proposal`."""
-    draft = {"outcome": 2, "proposal": plan.token_bits} if ahead else {}
-    return data.StructLayout({"token": plan.token_bits, **draft, "tag": tag(plan.position_bits)})
-
-
 class _Events:
-    """What happens in a clock, and the little that more than one part of the sequencer keeps in mind."""
+    """The events of a clock, and the state that several methods of the sequencer share."""
 
     def __init__(self, plan: Plan, ahead: int):
-        self.first, self.start = Signal(name="first"), Signal(name="start")  # a prompt's first, last token is taken
-        self.decided, self.last = Signal(name="decided"), Signal(name="last")  # a decision is taken; an answer's last
-        self.void = Signal(name="void")  # a decision makes stale what was issued behind the token that it follows
-        self.length = Signal(range(plan.n.context + 1), name="length")  # of the text issued, less what is proposed
-        self.accepted: Value = Const(0)  # a decision is for a proposal, so its token has been issued
-        self.waiting: Value = Const(0)  # the token last put out could not be issued yet
+        # first: the first token of a prompt is taken. start: the last one is taken.
+        self.first, self.start = Signal(name="first"), Signal(name="start")
+        # decided: a decision of the target is taken. last: the decided token is the last one of the answer.
+        self.decided, self.last = Signal(name="decided"), Signal(name="last")
+        # void: a decision makes everything stale that was issued after the token which it is about.
+        self.void = Signal(name="void")
+        # length: tokens of the text so far; proposals that are not accepted yet do not count.
+        self.length = Signal(range(plan.n.context + 1), name="length")
+        # accepted: the decided token is an accepted proposal, so it has been issued already.
+        self.accepted: Value = Const(0)
+        # waiting: the token that was put out last could not be issued yet.
+        self.waiting: Value = Const(0)
         if ahead:
             self.accepted, self.waiting = Signal(name="accepted"), Signal(name="waiting")
 
 
 class Sequencer(wiring.Component):
-    """Issues a prompt's tokens at positions 0, 1, ... and then every token that follows, until one is the last.
+    """Issues the tokens of a prompt and then every generated token to the models, until the answer ends.
 
-    prompt: taken only when the previous prompt's last token has left `out`. What is longer than the context is cut to
-    it, the rest is taken and dropped.
-    limit, the largest number of generated tokens, 0 for any; temperature; seed; speculate: read when the prompt's
-    first token is taken. held_temperature, held_seed: as read, from the next clock until the next prompt.
-    out: generated tokens. clocks: while `out` is valid, the clocks from the previous token's appearance on `out` to
-    this one's, or for the first token from the taking of the (cut) prompt's last token.
-    issue: to the target's embedding; `predict` is set on the prompt's last token and all after it. epoch: what is
-    issued now bears, and what bears another is stale: it must not be decided.
-    sampled: the target's decision on what follows a token that had `predict` set. Dropped at once when it is stale;
-    otherwise taken when `out` is free, and its token appears there `latency` clocks later, and on `issue` in that
-    clock or, if that is occupied, when it gets free.
+    A rejected proposal, and the last token of an answer, make all tokens stale that were issued after the token which
+    the decision is about. The sequencer then increments the epoch, and every word with another epoch in its tag is
+    stale. In an answer without speculation no token is issued ahead, so the epoch stays; but a chip without a draft
+    increments it after every answer.
 
-    With a draft that may run `ahead` >= 1 tokens ahead (0: a chip without one), there are also:
-    draft_issue: the same tokens to the draft's embedding, while a prompt with `speculate` is answered; nothing is
-    issued until both have taken the token before. proposed: what the draft says after a token that had `predict` set
-    on `draft_issue`. Dropped at once when it is stale; otherwise taken when it can be issued at once, and no decision
-    is taken: `push` records it, and it is issued to both behind the token it follows (not if the context ends there),
-    to be verified. verify: the target's next decision is about the draft's proposal. pop: it was accepted; flush: all
-    records are void. Both in the clock in which the decision is taken.
-    drafted, accepted, rejected, flushed: see `Rounds`.
-
-    A rejection, or a last token, makes stale what was issued behind the token that it follows: the epoch moves. While
-    the draft is not asked nothing is behind, and the epoch stays, but a chip without a draft moves it after every
-    answer.
+    Parameters
+        plan: the target's plan; gives the context and the widths.
+        eos: the token ids that end an answer.
+        ahead: tokens that the draft may run ahead of the target; 0 for a chip without a draft.
+    Ports
+        prompt (in, stream of `prompt_token`): the tokens of a prompt, which get the positions 0, 1, .... A prompt is
+            taken only when the last token of the answer before has left `out`. A prompt longer than the context is cut:
+            the rest is taken and dropped.
+        limit (in, LIMIT_BITS bits): most tokens to generate, 0 for no limit. This and the next three inputs are read
+            when the first token of a prompt is taken.
+        temperature (in, TEMPERATURE_BITS bits, TEMPERATURE_FRAC of them fraction), seed (in, SEED_BITS bits).
+        speculate (in, 1 bit; only with a draft): whether the draft is asked in this answer.
+        held_temperature, held_seed (out): the values that were read, from the next clock until the next prompt.
+        out (out, stream of `output_token`): the generated tokens.
+        clocks (out, CLOCKS_BITS bits): while `out` is valid, the clocks that its token took: since the token before
+            became valid on `out` or, for the first token of an answer, since the last prompt token was taken.
+        issue (out, stream of `tagged_token`): tokens for the target's embedding. `predict` is set on the last token of
+            the prompt and on all tokens after it.
+        epoch (out, EPOCH_BITS bits): the current epoch. The models must not decide on words of another one.
+        sampled (in, stream of `decision`): the target's decision on the token that follows a token with `predict` set.
+            A stale decision is dropped at once. Any other is taken when `out` is free. Its token is valid on `out`
+            `latency` clocks later, and on `issue` in the same clock, or later if `issue` is still occupied.
+        Only with a draft:
+        draft_issue (out, stream of `tagged_token`): the same tokens for the draft's embedding, in an answer with
+            `speculate`. Nothing is issued until both models have taken the token before.
+        proposed (in, stream of `tagged_token`): the draft's proposal for the place after a token with `predict` set on
+            `draft_issue`. A stale proposal is dropped at once. Any other is taken when it can be issued in this clock
+            and no decision is taken. It is issued to both models at the next position, unless the context ends there.
+        push (out, 1 bit): a proposal is taken and must be recorded.
+        verify (out, 1 bit): the target's next decision is about a proposal.
+        pop, flush (out, 1 bit each): the proposal was accepted; all records are void. Both come in the clock in which
+            the decision is taken.
+        drafted, accepted, rejected, flushed (out, COUNTER_BITS bits each): see `Rounds`.
+        A reset drops the prompt and its answer, and sets the epoch and the counters to 0.
+    Timing
+        `latency` and `pace`.
+    Golden counterpart
+        `hc1gen.golden.chip.GoldenChip.generate`.
     """
 
     COUNTERS = Rounds.COUNTERS
     latency = Issue.latency
-    """Clocks from a decision taken to its token on `out`, and on `issue`; from a token of the prompt to `issue`."""
+    """Clocks from a decision that is taken to its token on `out` and `issue`, and from a prompt token to `issue`."""
     pace = Issue.pace
     """Clocks from one token of a prompt to the next."""
 
@@ -91,24 +94,26 @@ class Sequencer(wiring.Component):
         self.plan = plan
         self.eos = eos
         self.ahead = ahead
+        token_bits, position_bits, draft = plan.token_bits, plan.position_bits, ahead > 0
+        tokens = stream.Signature(tagged_token(token_bits, position_bits))
         members = {
-            "prompt": In(stream.Signature(prompt_token(plan))),
+            "prompt": In(stream.Signature(prompt_token(token_bits))),
             "limit": In(LIMIT_BITS),
             "temperature": In(TEMPERATURE_BITS),
             "seed": In(SEED_BITS),
-            "out": Out(stream.Signature(output_token(plan, ahead))),
+            "out": Out(stream.Signature(output_token(token_bits, draft))),
             "clocks": Out(CLOCKS_BITS),
             "held_temperature": Out(TEMPERATURE_BITS),
             "held_seed": Out(SEED_BITS),
-            "issue": Out(stream.Signature(tagged_token(plan))),
-            "sampled": In(stream.Signature(decision(plan, ahead))),
+            "issue": Out(tokens),
+            "sampled": In(stream.Signature(decision(token_bits, position_bits, draft))),
             "epoch": Out(EPOCH_BITS),
         }
-        if ahead:
+        if draft:
             members |= {
                 "speculate": In(1),
-                "draft_issue": Out(stream.Signature(tagged_token(plan))),
-                "proposed": In(stream.Signature(tagged_token(plan))),
+                "draft_issue": Out(tokens),
+                "proposed": In(tokens),
                 **{name: Out(1) for name in ("verify", "push", "pop", "flush")},
                 **{name: Out(COUNTER_BITS) for name in self.COUNTERS},
             }
@@ -120,13 +125,15 @@ class Sequencer(wiring.Component):
         m.submodules.issue = issue = Issue(self.plan, draft=self.ahead > 0)
         connect_issue(m, issue, self)
         m.d.comb += [issue.x.p.position.eq(e.length), issue.epoch.eq(self.epoch + e.void)]
-        # Nothing stale survives until its epoch comes again, as no pipeline ever holds more than two epochs, this one
-        # and the one before. The target answers in order, and only a decision about a token of this epoch moves the
-        # epoch on; whatever was issued in an earlier one was issued before that token, and has passed the head gate.
-        # The draft answers in order too. With a draft, only decisions of speculating answers move the epoch, and the
-        # first of those in every epoch is about a proposal, which is what the draft said after a token of this epoch;
-        # so whatever was issued in an earlier one has left the draft. Would answers without the draft move the epoch,
-        # they could bring one back while the draft, which takes no part in them, is still busy with it.
+        # The epoch wraps around. Still, a stale word is never taken for a current one, because no model ever holds
+        # words of more than two epochs: the current one and the one before.
+        # The target answers in order, and only a decision about a token of the current epoch increments the epoch. All
+        # words of earlier epochs were issued before that token, so they have passed the head gate by then.
+        # The draft answers in order, too. On a chip with a draft, only decisions in answers with speculation increment
+        # the epoch, and the first such decision of an epoch is about a proposal that the draft made after a token of
+        # this epoch. So all words of earlier epochs have left the draft by then. Answers without speculation must not
+        # increment the epoch: the draft takes no part in them and may still hold a word of an old epoch, and enough
+        # such answers would make that epoch the current one again.
         with m.If(e.void):
             m.d.sync += self.epoch.eq(self.epoch + 1)
         self._states(m, e, issue)
@@ -139,7 +146,10 @@ class Sequencer(wiring.Component):
         return m
 
     def _states(self, m: Module, e: _Events, issue: Issue) -> None:
-        """A prompt, its answer, and the wait until both are over; `swallow` is high during what is cut off."""
+        """The state machine: a prompt, its answer, and the wait until both are over.
+
+        `swallow` is high while the rest of a prompt that is too long is taken and dropped.
+        """
         swallow = Signal()
         m.d.comb += self.sampled.ready.eq(self._stale(self.sampled))
         with m.FSM():
@@ -163,11 +173,11 @@ class Sequencer(wiring.Component):
                 m.d.sync += swallow.eq(0)
 
     def _stale(self, x: stream.Interface) -> Value:
-        """Whether the word on `x` is of an epoch that is over."""
+        """Whether the word on `x` has another epoch than the current one."""
         return x.p.tag.epoch != self.epoch
 
     def _take_prompt(self, m: Module, e: _Events, issue: Issue) -> None:
-        """Issue the prompt's next token."""
+        """Issues the next token of the prompt."""
         taken = self.prompt.valid & self.prompt.ready
         end = self.prompt.p.last | (e.length == self.plan.n.context - 1)
         m.d.comb += [
@@ -182,10 +192,10 @@ class Sequencer(wiring.Component):
             m.d.sync += e.length.eq(e.length + 1)
 
     def _take_decision(self, m: Module, e: _Events) -> None:
-        """Decide, whether `issue` is free or not.
+        """Takes the target's decision, whether `issue` is free or not.
 
-        It may hold a stale token, behind others that cannot move while the head gate keeps the token that is being
-        decided: only the decision lets them go.
+        It must not wait for `issue`. `issue` may hold a stale token that cannot move on, because the tokens before it
+        wait for the head gate, and the head gate holds the token of this decision until the decision is taken.
         """
         stale, free = self._stale(self.sampled), ~self.out.valid & ~e.waiting
         m.d.comb += [self.sampled.ready.eq(stale | free), e.decided.eq(self.sampled.valid & ~stale & free)]
@@ -193,9 +203,9 @@ class Sequencer(wiring.Component):
             m.d.comb += e.accepted.eq(e.decided & (self.sampled.p.outcome == Outcome.ACCEPTED))
 
     def _issue_decided(self, m: Module, e: _Events, issue: Issue) -> None:
-        """Issue the decided token, unless it is the last, or has been issued as a proposal.
+        """Issues the decided token, unless it is the last one or has been issued as a proposal already.
 
-        If it has to wait, it does so where it was put out: nothing else is put out before it is issued.
+        If `issue` is occupied, the token waits in the register of `out`: no other token is put out before it is issued.
         """
         more, new = e.decided & ~e.last, Signal(name="new")
         m.d.comb += new.eq(e.waiting | more & ~e.accepted)
@@ -211,13 +221,13 @@ class Sequencer(wiring.Component):
             m.d.sync += e.waiting.eq(new & ~issue.x.ready)
 
     def _settings(self, m: Module, e: _Events) -> None:
-        """Hold what concerns the samplers."""
+        """Holds the temperature and the seed, which the samplers and the random number generators use."""
         with m.If(e.first):
             m.d.sync += [self.held_temperature.eq(self.temperature), self.held_seed.eq(self.seed)]
 
     def _reason(self, m: Module, e: _Events) -> Value:
-        """Why the token on `sampled` is the last one, by falling priority."""
-        left = Signal(LIMIT_BITS, reset_less=True)  # tokens that may still be generated, 0 if any number
+        """Returns why the token on `sampled` is the last one (`Reason`, 2 bits). The first reason that holds counts."""
+        left = Signal(LIMIT_BITS, reset_less=True)  # tokens that may still be generated; 0: no limit
         with m.If(e.first):
             m.d.sync += left.eq(self.limit)
         with m.If(e.decided):
@@ -233,7 +243,7 @@ class Sequencer(wiring.Component):
         return reason
 
     def _output(self, m: Module, e: _Events, reason: Value) -> None:
-        """Put out the decided token, with the clocks since the one before or since the prompt's end."""
+        """Puts out the decided token, with the clocks since the token before or since the end of the prompt."""
         elapsed = Signal(CLOCKS_BITS, reset_less=True)
         m.d.sync += elapsed.eq(elapsed + 1)
         with m.If(e.start | e.decided):
@@ -255,7 +265,7 @@ class Sequencer(wiring.Component):
                 ]
 
     def _speculate(self, m: Module, e: _Events, issue: Issue) -> None:
-        """Ask the draft, record and issue what it proposes, and give up what a decision makes void."""
+        """Asks the draft, records and issues its proposals, and flushes the proposals that a decision makes void."""
         m.submodules.rounds = rounds = Rounds(self.ahead)
         speculating, asked = Signal(name="speculating"), Signal(name="asked")
         m.d.comb += asked.eq(Mux(e.first, self.speculate, speculating))
@@ -277,10 +287,10 @@ class Sequencer(wiring.Component):
         self._take_proposal(m, e, issue, rounds.more)
 
     def _take_proposal(self, m: Module, e: _Events, issue: Issue, more: Value) -> None:
-        """Record a proposal and issue it behind the token it follows; ask for another if there may be `more`.
+        """Records a proposal and issues it after the token that it follows. Asks for another one if there is `more`.
 
-        Current proposals come only while an answer is made. They may wait for `issue`: while the target needs the
-        proposal behind some token, nothing has been issued behind that token, so `issue` gets free.
+        Proposals that are not stale come only during an answer. They may wait for `issue` without a deadlock: as long
+        as the target needs the proposal after some token, nothing was issued after that token, so `issue` becomes free.
         """
         tag = self.proposed.p.tag
         stale, free = self._stale(self.proposed), issue.x.ready & ~e.waiting & ~e.decided

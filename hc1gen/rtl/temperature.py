@@ -1,17 +1,29 @@
-"""The slope of the exponentials, from a temperature."""
+"""Converts a sampling temperature to the slope of the exponentials."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.numerics import LOG2E, LOG2E_FRAC, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC, Numerics
+from ..numeric.numerics import LOG2E, LOG2E_FRAC, SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC, Numerics
 from .types import Lookup, below_leading_one, bit_length, named
 
 
 class Temperature(wiring.Component):
-    """`golden.sampler.slope`: `log2(e) / temperature`, saturated. A temperature of 0 is `greedy`, its slope anything.
+    """Converts a sampling temperature to the slope of the exponentials, log2(e) / temperature, saturated.
 
-    temperature: TEMPERATURE_FRAC fraction bits. slope: SLOPE_FRAC fraction bits.
+    The reciprocal of the temperature's mantissa comes from a table.
+
+    Parameters
+        n: the numerics of the target.
+    Ports
+        temperature (in, TEMPERATURE_BITS bits, TEMPERATURE_FRAC of them fraction, unsigned): the temperature.
+        slope (out, SLOPE_BITS bits, SLOPE_FRAC of them fraction, unsigned): the slope. It has no meaning if `greedy`.
+        greedy (out, 1 bit): the temperature is 0.
+        There is no handshake: the outputs follow the input after `latency` clocks.
+    Timing
+        `latency` and `pace`.
+    Golden counterpart
+        `hc1gen.golden.sampler.slope`.
     """
 
     latency = 2
@@ -28,7 +40,7 @@ class Temperature(wiring.Component):
         c = self.n.config
         m.submodules.recip = recip = Lookup(self.n.tables.recip)
 
-        # First stage: the mantissa, and the place of its leading one. There is none in 0.
+        # First stage: the mantissa, and the place of the leading one. A temperature of 0 has no leading one.
         top, mantissa, zero = Signal(range(TEMPERATURE_BITS)), Signal(c.mantissa_bits), Signal()
         length = named(m, bit_length(self.temperature[1:]), "length")
         m.d.sync += [
@@ -37,7 +49,7 @@ class Temperature(wiring.Component):
             zero.eq(self.temperature == 0),
         ]
 
-        # Second stage: its reciprocal, times log2(e).
+        # Second stage: the reciprocal of the mantissa, times log2(e).
         m.d.comb += recip.x.eq(mantissa)
         drop = LOG2E_FRAC + c.recip_bits - SLOPE_FRAC - TEMPERATURE_FRAC
         exact = named(m, ((recip.y * LOG2E)[drop - 1 :] >> top) + 1 >> 1, "exact")  # round_shift by drop + top

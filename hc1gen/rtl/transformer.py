@@ -1,144 +1,121 @@
-"""One language model as hardware: tokens in, logits out. A chip holds one of these, or two: target and draft."""
+"""One language model as hardware: tokens in, logits out. A chip holds one model, or two: a target and a draft."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.quantized import Matrix, QuantizedModel
-from .attention import Attention
-from .blockfloat import BlockFloat
-from .cmvm import Cmvm
-from .embedding import Embedding, embedding_bits, embedding_scale_bits, tagged_token
-from .layer import Blocks, layer, matrix, norm, twice
-from .lm_head import HeadGate
-from .netlist import Netlist
-from .norm import RmsNorm
-from .plan import Order, Plan
-from .requant import Requant, Source
-from .residual import Residual
-from .rope import Rope
-from .swiglu import SwiGlu
-from .tile import Tile
-from .twice import Twice
-from .types import EPOCH_BITS, lanes, tag
+from ..network import Linear, Network, Plan, Stage
+from ..quant.quantized import QuantizedModel
+from . import attention, blockfloat, embedding, gain, head_gate, linear, norm, replay, residual, rope, swiglu
+from .netlist import Netlist, Placed
+from .payloads import EPOCH_BITS, described, tag, tagged, tagged_token
+from .tiles import File, Tile
+from .types import lanes
+from .wiring import Blocks, Kind, Wiring, tables, wire
 
-NORMED = ("qkv", "gate_up", "head")
-"""Kinds of tiles behind a norm, whose vectors have a factor."""
-PARTS = {"qkv": 2, "gate_up": 2, "head": 2}
-"""Kinds of tiles with so many rows that registers for a part of them, and planes that come again, are worth it."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the tiles of one kind have in common over all layers."""
-
-    columns: int
-    beats: int
-    lanes: int
-    acc_bits: int
-    parts: int
+BLOCK_FILES = (attention, blockfloat, embedding, gain, linear, head_gate, norm, residual, rope, swiglu, replay)
+"""These files are imported because each of them registers how its node is wired, or how its tables are written."""
+Port = tuple[Placed, str]
+"""An output: an instance, and the name of its port."""
 
 
 @dataclass(frozen=True, eq=False)
 class Transformer:
-    """A quantised model and the plan of its hardware, module `plan.name`; `plan.prefix` begins its modules' names."""
+    """A quantised model with its network, as the module `plan.name`.
+
+    Parameters
+        model: the quantised tensors and their formats.
+        network: nodes and plan. `plan.prefix` is the beginning of the names of all modules in this one.
+    """
 
     model: QuantizedModel
-    plan: Plan
+    network: Network
 
-    def tiles(self) -> Iterator[Tile]:
-        """Every tile, in the order of the data."""
-        for index in range(len(self.model.layers)):
-            yield from self._layer_tiles(index)
-        yield self._head_tile()
+    @property
+    def plan(self) -> Plan:
+        """The plan of the network."""
+        return self.network.plan
+
+    def tables(self) -> Iterable[tuple[str, File]]:
+        """Tensor and file of every constant table that is not a tile, in the order of the data."""
+        for node in self.network.nodes:
+            for file in tables(node, self.model, self.plan):
+                yield node.tensors[0], file
+
+    def tiles(self) -> Iterable[Tile]:
+        """The tile of every linear node, in the order of the data; each is made when it is asked for."""
+        return (Tile.of(node, self.model, self.kinds[node.name].acc_bits) for node in self.network.of(Linear))
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
-        """Kind of tile → shape; one accumulator width, the widest that any layer needs."""
-        kinds: dict[str, Kind] = {}
-        for tile in self.tiles():
-            widest = max(tile.acc_bits, kinds[tile.kind].acc_bits if tile.kind in kinds else 0)
-            kinds[tile.kind] = Kind(len(tile.columns), tile.beats, tile.lanes, widest, tile.parts)
-        return kinds
+        """Name of a linear node → what the tiles of that name have in common."""
+        return linear.kinds_of(self.network, self.model)
+
+    @property
+    def blocks(self) -> Blocks:
+        """Every kind of block that Amaranth writes, once."""
+        return self._wired[0]
+
+    @property
+    def netlists(self) -> list[Netlist]:
+        """The modules of netlists: the stages that are modules of their own, then the model."""
+        return self._wired[1]
 
     @cached_property
-    def blocks(self) -> Blocks:
-        """Every block that Amaranth writes, once."""
-        plan, n, c = self.plan, self.plan.n, self.plan.n.config
-        beats, pairs = len(plan.residual) // plan.lanes, plan.pair_lanes // 2
-        contexts = len(plan.contexts) // plan.lanes
-        context = BlockFloat(n.context_bits, plan.lanes, contexts, c.act_bits)
-        hidden = BlockFloat(n.hidden_bits, pairs, len(plan.hidden) // pairs, c.act_bits)
-        kinds: dict[str, wiring.Component] = {
-            "embedding": Embedding(plan, embedding_bits(self.model), embedding_scale_bits(self.model)),
-            "residual": Residual(plan),
-            "rms_norm_layer": RmsNorm(n, plan.lanes, beats, (self._rounds("qkv"), self._rounds("gate_up"))),
-            "rms_norm_head": RmsNorm(n, plan.lanes, beats, (self._rounds("head"),)),
-            "quantize_context": context,
-            "quantize_hidden": hidden,
-            "rope": Rope(plan),
-            "attention": Attention(plan),
-            "swiglu": SwiGlu(n, pairs),
-            "head_gate": HeadGate(plan),
-            "twice_head": Twice(plan.lanes, n.residual_bits, beats),
-        }
-        if plan.kv_words > 1:
-            kinds["twice_context"] = Twice(plan.lanes, n.context_bits, contexts)
-        for name, kind in self.kinds.items():
-            factor_bits = c.rsqrt_bits if name in NORMED else 0
-            times = 2 if name == "gate_up" and kind.parts == 1 else 1
-            kinds[f"cmvm_{name}"] = Cmvm(
-                kind.columns, kind.beats, kind.lanes, kind.acc_bits, c.scale_bits, c.act_bits, factor_bits, times,
-                kind.parts,
-            )  # fmt: skip
-        kinds["requant_layer"] = Requant(
-            self._source("qkv", 0, n.norm_exponents),
-            self._source("out", 1, context.exponents),
-            self._source("gate_up", 2, n.norm_exponents),
-            self._source("down", 1, hidden.exponents),
-            drop_bits=c.drop_bits,
-        )
-        kinds["requant_head"] = Requant(self._source("head", 0, n.norm_exponents), drop_bits=c.drop_bits)
-        return Blocks(plan.prefix, kinds)
+    def _wired(self) -> tuple[Blocks, list[Netlist]]:
+        """`blocks` and `netlists`: all nodes, wired stage by stage."""
+        blocks, stages = Blocks(self.plan.prefix), []
+        top = Netlist(self.plan.name, _purpose(self.plan), self.signature)
+        shifts = linear.shifts_of(self.network, self.model)
 
-    def _rounds(self, name: str) -> int:
-        """How often a tile wants its planes: for each part; the hidden vector, behind gate and up, is wanted twice."""
-        parts = self.kinds[name].parts
-        return 2 * parts if name == "gate_up" and parts > 1 else parts
+        def wired(stage: Stage, netlist: Netlist, at: Port) -> Port:
+            """Wire the nodes of a stage behind the output `at`; returns the output of the last one."""
+            made = Wiring(self.network, self.model, stage, netlist, blocks, self.kinds, shifts, at)
+            for node in stage.nodes:
+                wire(node, made)
+            return made.at
 
-    def _source(self, name: str, sink: int, exponents: range) -> Source:
-        """What a kind of tile is to its requantiser, its results' sink and the exponents of its vectors given."""
-        plan, n, c, kind = self.plan, self.plan.n, self.plan.n.config, self.kinds[name]
-        out_bits = {
-            "qkv": (c.qkv_bits,) * plan.pair_lanes,
-            "out": (n.residual_bits,) * plan.lanes,
-            "gate_up": (c.gate_bits, c.up_bits) * (plan.pair_lanes // 2),
-            "down": (n.residual_bits,) * plan.lanes,
-            "head": (c.logit_bits,) * plan.lanes,
-        }
-        used = [int(s) for t in self.tiles() if t.kind == name for s in t.shift[t.weights.any(axis=1)]] or [0]
-        shifts = range(min(used) - exponents[-1], max(used) - exponents[0] + 1)
-        factor_bits = c.rsqrt_bits if name in NORMED else 0
-        return Source(sink, kind.acc_bits, c.scale_bits, out_bits[name], shifts, factor_bits)
+        at: Port = top.top, "x"
+        for stage in self.network.stages:
+            if stage.purpose is None:
+                at = wired(stage, top, at)
+                continue
+            inner = Netlist(self.plan.prefix + stage.name, stage.purpose, self._stage_signature)
+            end, port = wired(stage, inner, (inner.top, "x"))
+            inner.stream(end, inner.top, port, "y")
+            placed = top.place(stage.name, inner.name, inner.interface)
+            top.stream(at[0], placed, at[1])
+            at = placed, "y"
+            stages.append(inner)
+        top.stream(at[0], top.top, at[1], "logits")
+        return blocks, [*stages, top]
 
-    def netlists(self) -> Iterator[Netlist]:
-        """The layers, then the model itself."""
-        layers = [layer(self.plan, self.blocks, index) for index in range(self.plan.n.model.layers)]
-        yield from layers
-        yield self._netlist(layers)
+    @property
+    def _stage_signature(self) -> wiring.Signature:
+        """The ports of a stage: x and y are the residual stream in front of it and behind it."""
+        residual_stream = stream.Signature(tagged(self.plan.position_bits, self.plan.lanes, self.plan.n.residual_bits))
+        return wiring.Signature({"x": In(residual_stream), "y": Out(residual_stream)})
 
     @property
     def signature(self) -> wiring.Signature:
-        """x: tokens. logits: of the tokens that the head gate lets through; it holds the tag until `done`.
-        position: of each such token, once. epoch: the current one."""
+        """The ports of the model, besides `clk` and `rst`.
+
+        Ports
+            x (in, stream of `tagged_token`): the tokens.
+            epoch (in, EPOCH_BITS bits): the current epoch.
+            logits (out, stream of `plan.lanes` elements of `logit_bits` bits): the logits of each token that the head
+                gate lets pass, in the order `plan.vocabulary`.
+            position (out, stream of `plan.position_bits` bits): the position of each such token, once.
+            tag (out, `tag`): the tag of that token. It stands until `done`.
+            done (in, 1 bit): the successor of the token has been chosen.
+        """
         plan = self.plan
         return wiring.Signature(
             {
-                "x": In(stream.Signature(tagged_token(plan))),
+                "x": In(stream.Signature(tagged_token(plan.token_bits, plan.position_bits))),
                 "epoch": In(EPOCH_BITS),
                 "logits": Out(stream.Signature(lanes(plan.lanes, plan.n.config.logit_bits))),
                 "position": Out(stream.Signature(plan.position_bits)),
@@ -147,87 +124,15 @@ class Transformer:
             }
         )
 
-    def _netlist(self, layers: list[Netlist]) -> Netlist:
-        """Embedding → layers → head gate → final norm → LM head."""
-        blocks, prefix = self.blocks, self.plan.prefix
-        netlist = Netlist(self.plan.name, _purpose(self.plan), self.signature)
-        last = blocks.place(netlist, "embedding", "embedding")
-        netlist.stream(netlist.top, last, "x", "x")
-        for index, each in enumerate(layers):
-            following = netlist.place(f"layer{index}", each.name, each.interface)
-            netlist.stream(last, following)
-            last = following
-        gate = blocks.place(netlist, "head_gate", "head_gate")
-        kept = twice(netlist, blocks, "head_twice", "twice_head")
-        requant = blocks.place(netlist, "head_requant", "requant_head")
-        normed = norm(netlist, blocks, "head_norm", "rms_norm_head", {"final_gain": f"{prefix}final_gain"})
-        matrix(netlist, blocks, "head", f"{prefix}head", (normed, "y0"), requant, 0)
-        netlist.stream(last, gate)
-        netlist.stream(gate, kept, "inner")
-        netlist.stream(kept, normed)
-        netlist.stream(gate, netlist.top, "position", "position")
-        netlist.stream(requant, netlist.top, "y0", "logits")
-        gate.nets |= {"tag": "tag", "done": "done", "epoch": "epoch"}
-        return netlist
-
-    def _tile(
-        self, owner: str, kind: str, matrices: tuple[Matrix, ...], shift: np.ndarray, rows: Order, columns: Order,
-        lanes: int,
-    ) -> Tile:  # fmt: skip
-        c, beats = self.plan.n.config, len(rows) // lanes
-        parts = min(PARTS.get(kind, 1), beats)
-        return Tile(owner, kind, matrices, shift, rows, columns, lanes, c.act_bits, c.drop_bits, parts)
-
-    def _layer_tiles(self, index: int) -> Iterator[Tile]:
-        """The four tiles of a layer."""
-        plan, n, w = self.plan, self.plan.n, self.model.layers[index]
-        c, name, formats = n.config, f"{plan.prefix}layer{index}", n.formats.layers[index]
-        yield self._qkv_tile(name, index)
-        shift = w.o.shift(n.attention_in_frac(index), c.residual_frac)
-        yield self._tile(name, "out", (w.o,), shift, plan.residual, plan.contexts, plan.lanes)
-        in_frac = n.norm_in_frac(w.mlp_gain.frac)
-        shift = np.concatenate([w.gate.shift(in_frac, c.gate_frac), w.up.shift(in_frac, formats.up_frac)])
-        yield self._tile(name, "gate_up", (w.gate, w.up), shift, plan.gate_up, plan.residual, plan.pair_lanes)
-        shift = w.down.shift(n.mlp_in_frac(index), c.residual_frac)
-        yield self._tile(name, "down", (w.down,), shift, plan.residual, plan.hidden, plan.lanes)
-
-    def _qkv_tile(self, name: str, index: int) -> Tile:
-        """K, V and Q stacked in the order in which attention wants them."""
-        plan, n, w = self.plan, self.plan.n, self.model.layers[index]
-        c, in_frac = n.config, n.norm_in_frac(w.attention_gain.frac)
-        before_rope = c.qkv_bits - c.kv_bits
-        shift = np.concatenate(
-            [
-                w.k.shift(in_frac, n.key_fracs(index) + before_rope),
-                w.v.shift(in_frac, n.formats.layers[index].value_frac + before_rope),
-                w.q.shift(in_frac, n.query_fracs(index) + c.qkv_bits - c.query_bits),
-            ]
-        )
-        first_v = len(w.k.weights)
-        first_q = first_v + len(w.v.weights)
-        rows = [
-            None if row is None else first + row
-            for first, order in ((0, plan.keys), (first_v, plan.values), (first_q, plan.queries))
-            for row in order
-        ]
-        return self._tile(name, "qkv", (w.k, w.v, w.q), shift, rows, plan.residual, plan.pair_lanes)
-
-    def _head_tile(self) -> Tile:
-        """The LM head."""
-        plan, n, owner = self.plan, self.plan.n, self.plan.prefix.removesuffix("_")
-        shift = self.model.head.shift(n.norm_in_frac(self.model.final_gain.frac), n.formats.logit_frac)
-        return self._tile(owner, "head", (self.model.head,), shift, plan.vocabulary, plan.residual, plan.lanes)
-
 
 def _purpose(plan: Plan) -> str:
-    """What someone who opens the module wants to know first."""
-    model, position = plan.n.model, f"position[{plan.position_bits - 1}:0]"
+    """The comment at the top of the module: what it is, its shape, and the fields of the words between layers."""
+    model, beat = plan.n.model, tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     lines = [
         "a language model: tokens in, logits out.",
         f"{model.layers} layers, {model.hidden} wide, MLP {model.intermediate}, {model.heads} heads of "
         f"{model.head_dim}, {model.kv_heads} KV heads, vocabulary {model.vocab}.",
         f"{plan.n.context} positions, {plan.lanes} lanes, {plan.kv_heads_per_clock} KV heads per clock.",
-        f"Between layers, payload = {{predict, epoch[{EPOCH_BITS - 1}:0], sequence, {position}, "
-        f"{plan.lanes} lanes of {plan.n.residual_bits} bits}}",
+        f"Between layers, payload = {described(beat)}",
     ]
     return "\n".join(lines)

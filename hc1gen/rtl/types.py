@@ -1,72 +1,69 @@
-"""What flows between the blocks of the chip, and the arithmetic they share.
+"""The conventions of all blocks of the chip, and the arithmetic that they share.
 
-Streams are Amaranth streams: ports `x__payload`, `x__valid`, `x__ready`, clock `clk`, synchronous reset `rst`. A vector
-travels as beats of a fixed number of lanes; both ends know its length, so there is no end marker.
+**Streams.** Blocks exchange data as Amaranth streams: ports `x__payload`, `x__valid` and `x__ready`, clock `clk`,
+synchronous reset `rst`, active high. A word is transferred in a clock in which valid and ready are both 1. Once valid
+is 1, valid and payload stand until that clock.
 
-Every block states how long it takes, in clocks, where nothing waits. A word is taken, or given, in the clock in which
-`valid` and `ready` are both high, or in which its pulse is high.
+A vector travels as beats; one beat is one transfer of `lanes` elements. Both ends know the number of beats, so there is
+no end marker. A vector that its consumer needs several times passes several times: first pass, second pass. A
+bit-plane, or plane, is one bit of every element of a vector. The words that describe tokens are in `payloads`.
 
-    latency     from the last word that a result needs, taken, to the first word of the result, given; 0: in the same
-                clock, 1: in the next one
-    X_latency   the same for another output, or another outcome, X
-    duration    from the last word taken to the last word given, where words are not given at one pace
+**Timing.** Every block states how many clocks it takes if nothing makes it wait. A word is taken, or given, in the
+clock of its transfer; a word without a handshake, in the clock in which its pulse is 1.
+
+    latency     from the clock in which the last word that a result needs is taken, to the clock in which the first
+                word of the result is given; 0: the same clock, 1: the next clock
+    X_latency   the same for another output X, or another outcome X
+    duration    from the clock in which the last word is taken to the clock in which the last word is given, where words
+                do not leave at one pace
     pace        from one word to the next
     recovery    from the last word given until the first word of the next vector or token is taken
 
-Each is an attribute of the class, a property where it depends on parameters, a method where it depends on a position
-or on a beat. What is of another shape has a name of its own and says what it is. The block's test measures each of
-them; `clocks.py` adds them up.
+Each of them is an attribute of the class: a property if it depends on parameters, a method if it depends on a position
+or on a beat. A time of any other kind has a name of its own, and its docstring says what it measures. The test of the
+block measures all of them, and `clocks.py` adds them up.
 """
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..quant.tables import InterpolatedTable
-
-EPOCH_BITS = 4
-SEQUENCE_BITS = 1
+from ..numeric.tables import InterpolatedTable
 
 
 def lanes(count: int, bits: int) -> data.ArrayLayout:
-    """`count` two's-complement integers of `bits` bits, lane 0 in the low bits."""
+    """Layout of a beat: `count` two's-complement integers of `bits` bits each, lane 0 in the low bits."""
     return data.ArrayLayout(signed(bits), count)
 
 
-def tag(position_bits: int) -> data.StructLayout:
-    """What a token carries: position, sequence, the epoch it was issued in, and whether its successor is wanted."""
-    return data.StructLayout(
-        {"position": position_bits, "sequence": SEQUENCE_BITS, "epoch": EPOCH_BITS, "predict": 1}
-    )  # fmt: skip
-
-
-def tagged(position_bits: int, count: int, bits: int) -> data.StructLayout:
-    """A beat of the residual stream; the tag is the same on every beat of a vector."""
-    return data.StructLayout({"lanes": lanes(count, bits), "tag": tag(position_bits)})
-
-
 def round_shift(x: ValueCastable | Value, shift: Value | int) -> Value:
-    """`x / 2**shift` rounded half up, as `golden.arith.round_shift`: the last bit shifted out is added back."""
+    """`x / 2**shift`, rounded half up as in `golden.arith.round_shift`: the last bit that is shifted out is added."""
     return ((Value.cast(x) << 1 >> shift) + 1) >> 1
 
 
 def saturate(x: Value, bits: int) -> Value:
-    """Signed `x` (a signal: see `named`) clipped to `bits` two's-complement bits."""
+    """Signed `x` clipped to `bits` two's-complement bits, as a signed value of `bits` bits.
+
+    `x` should be a signal, because it is used several times (see `named`).
+    """
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     return Mux(x > high, Const(high, signed(bits)), Mux(x < low, Const(low, signed(bits)), x[:bits].as_signed()))
 
 
 def named(m: Module, value: Value, name: str) -> Signal:
-    """`value` as a signal: an expression used more than once without a name has its logic written out each time."""
+    """A new signal with the shape and the value of `value`.
+
+    Amaranth writes the logic of an expression again wherever the expression is used; a signal is written once.
+    """
     signal = Signal.like(value, name=name)
     m.d.comb += signal.eq(value)
     return signal
 
 
 def bit_length(x: Value) -> Value:
-    """Bits of unsigned `x`: 0 for 0, 1 for 1, 2 for 2 and 3, ...
+    """How many bits the number in the unsigned `x` has: 0 for 0, 1 for 1, 2 for 2 and 3, and so on.
 
-    A priority chain from the lowest bit up: the last bit set decides.
+    The logic is a chain of multiplexers from the lowest bit up, in which the highest bit that is 1 decides.
     """
     length: Value = Const(0, range(len(x) + 1))
     for i in range(len(x)):
@@ -75,15 +72,19 @@ def bit_length(x: Value) -> Value:
 
 
 def below_leading_one(x: Value, top: Value, bits: int) -> Value:
-    """The `bits` bits below the leading one of `x`, whose place is `top`; truncated (`golden.norm.cut_mantissa`)."""
+    """The `bits` bits below the leading one of `x`, which is bit `top`; what is below them is truncated.
+
+    Golden counterpart: `hc1gen.golden.norm.cut_mantissa`.
+    """
     return ((x << bits) >> top)[:bits]
 
 
 class Pipeline:
-    """Valid bits of a stallable pipeline of `depth` register stages between two streams.
+    """The valid bits and the handshake of a pipeline with `depth` register stages, from `source` to `sink`.
 
-    `go` is high in clocks in which every stage moves; put the data registers under `m.If(pipeline.go)`.
-    Latency `depth` clocks, one beat per clock.
+    All stages move together, in the clocks in which `go` is 1; the data registers of the pipeline belong under
+    `m.If(pipeline.go)`. `valid[i]` is 1 if stage i holds a beat. The latency is `depth` clocks, the pace one clock.
+    Reset empties the pipeline.
     """
 
     def __init__(self, m: Module, source: stream.Interface, sink: stream.Interface, depth: int):
@@ -96,7 +97,10 @@ class Pipeline:
 
 
 def counter(m: Module, limit: int, step: Value, name: str) -> tuple[Signal, Value]:
-    """A counter 0..limit-1 that moves when `step` is high; returns (count, it stands at its last value)."""
+    """A counter 0..limit - 1 that counts in clocks in which `step` is 1 and then begins again at 0.
+
+    Returns the count, and a bit that is 1 while the count is `limit - 1`. Reset sets the count to 0.
+    """
     count = Signal(range(max(limit, 2)), name=name)
     last = count == limit - 1
     with m.If(step):
@@ -105,7 +109,16 @@ def counter(m: Module, limit: int, step: Value, name: str) -> tuple[Signal, Valu
 
 
 class Lookup(wiring.Component):
-    """An `InterpolatedTable` as logic. Combinational."""
+    """A table with linear interpolation, as combinational logic: y = base[i] + round_half_up(slope[i] * f / 2**b).
+
+    Parameters
+        table: base and slope of each chord, and widths.
+    Ports
+        x (in, `table.in_bits` bits, unsigned): i in the high bits, f in the low `table.frac_bits` bits, which are b.
+        y (out, `table.out_bits` bits, unsigned): the result, in the same clock.
+    Golden counterpart
+        `hc1gen.numeric.tables.InterpolatedTable`.
+    """
 
     def __init__(self, table: InterpolatedTable):
         self.table = table

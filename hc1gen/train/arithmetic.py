@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..quant.numerics import Numerics
+from ..numeric.numerics import Numerics
 
 MANTISSA_FIELD = 23
 """Place of the exponent in a float32."""

@@ -40,7 +40,7 @@ class LayerWeights(NamedTuple):
 class LayerFormats(NamedTuple):
     """Formats of a layer as steps, powers of two: a value is a multiple of `1 / steps`.
 
-    query [heads, head_dim] and key [kv_heads, head_dim] after RoPE; value, context, up and hidden are single numbers.
+    query [heads, head_dim] and key [kv_heads, head_dim] after RoPE; the others are single numbers.
     """
 
     query: Tensor
@@ -48,7 +48,7 @@ class LayerFormats(NamedTuple):
     value: Tensor
     context: Tensor
     up: Tensor
-    hidden: Tensor
+    intermediate: Tensor
 
 
 class Shared(NamedTuple):
@@ -100,7 +100,7 @@ def _mlp(x: Tensor, weights: LayerWeights, formats: LayerFormats, shared: Shared
     up = straight_through(up, fixed(up_rounded, formats.up, w.up_bits))
     activated = F.silu(gate)
     activated = straight_through(activated, half_up(activated * steps) / steps)
-    return _into_residual(weights.down, block_vectors(activated * up, formats.hidden, w), w)
+    return _into_residual(weights.down, block_vectors(activated * up, formats.intermediate, w), w)
 
 
 def _into_residual(weights: Latent, x: Vectors, w: Widths) -> Tensor:

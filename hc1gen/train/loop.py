@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckFailed
-from ..quant.config import Formats, LayerFormats
+from ..numeric.config import Formats, LayerFormats
 from . import state as states
 from .data import Batches
 from .interrupt import held_back

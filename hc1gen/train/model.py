@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ..frontend import model as ir_model
 from ..frontend.model import EMBEDDING, HEAD, LAYER_TENSORS, ModelIR, layer_tensor
-from ..golden.calibrate import calibrate
+from ..golden.calibrated import calibrated
 from ..golden.rope import angles
-from ..quant.config import Formats, NumericConfig
+from ..numeric.config import Formats, NumericConfig
+from ..numeric.numerics import Numerics
 from ..quant.grid import BITS
-from ..quant.numerics import Numerics
-from ..quant.quantized import QuantizedModel, quantize
+from ..quant.quantized import QuantizedModel
 from .arithmetic import Widths, on_grid
 from .attention import prepare
 from .layer import LayerFormats, LayerWeights, Shared, embedding_rows, head, layer
@@ -134,7 +134,7 @@ class ChipModel(nn.Module):
 
     def quantized(self, text: np.ndarray) -> QuantizedModel:
         """What bake makes of the weights, in formats calibrated on windows `text` [N, T]."""
-        return calibrate(quantize(self.export(), self.config), self.context, text.size, list(text))
+        return calibrated(self.export(), self.config, self.context, windows=list(text))
 
     def _steps(self, n: Numerics, index: int) -> LayerFormats:
         c, f = n.model, n.formats.layers[index]
@@ -144,7 +144,7 @@ class ChipModel(nn.Module):
             value=self._tensor(2.0**f.value_frac),
             context=self._tensor(2.0 ** n.attention_in_frac(index)),
             up=self._tensor(2.0**f.up_frac),
-            hidden=self._tensor(2.0 ** n.mlp_in_frac(index)),
+            intermediate=self._tensor(2.0 ** n.mlp_in_frac(index)),
         )
 
     def _tensor(self, values: np.ndarray | float) -> Tensor:

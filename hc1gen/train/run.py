@@ -15,9 +15,9 @@ from ..frontend.export import TRAINED, check_folder, write_checkpoint
 from ..frontend.jsonfile import read_object
 from ..frontend.model import ModelIR
 from ..frontend.tokenizer import Tokenizer
-from ..golden.calibrate import calibrate
-from ..quant.config import NumericConfig
-from ..quant.quantized import QuantizedModel, quantize
+from ..golden.calibrated import calibrated
+from ..numeric.config import NumericConfig
+from ..quant.quantized import QuantizedModel
 from . import check, plot, state
 from .data import Batches
 from .loop import Recipe, Report, Trainer
@@ -200,7 +200,7 @@ def _texts(order: Order, writer: FloatModel, progress: Progress) -> Texts:
 
 def _calibrated(ir: ModelIR, order: Order) -> QuantizedModel:
     """A checkpoint as bake takes it, calibrated on its own text."""
-    return calibrate(quantize(ir, order.config), order.context)
+    return calibrated(ir, order.config, order.context)
 
 
 def _teacher(order: Order, target: QuantizedModel | None, device: torch.device) -> Teacher:

@@ -1,7 +1,6 @@
 """A bake as files: digests, order, text that is kept elsewhere too."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -9,38 +8,39 @@ import pytest
 
 from hc1gen.backend import bake as backend
 from hc1gen.backend.elaborate import elaborate
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.lint import lint
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.golden.chip import GoldenChip
 from hc1gen.golden.model import GoldenModel
+from hc1gen.network import Plan
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 from hc1gen.quant.quantized import quantize
+from hc1gen.rtl import assemble
 from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
+TOKENIZER = (SMALL / "tokenizer.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
 def chip() -> Chip:
-    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    return Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
+    return assemble.chip(calibrated(load_checkpoint(SMALL), NumericConfig(), 16, 32), 16, 3, 1)
 
 
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory, chip) -> Path:
-    out = tmp_path_factory.mktemp("bake") / "small"
-    backend.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
+    out = tmp_path_factory.mktemp("bake") / "small chip"
+    backend.bake(chip, out, TOKENIZER, fabric="both")
     return out
 
 
 def test_manifest_has_the_digest_of_every_file(baked):
-    digests = json.loads((baked / "manifest.json").read_text())["files"]
+    digests = ChipFolder.read(baked).manifest.files
     found = {
         str(path.relative_to(baked)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in baked.rglob("*")
@@ -60,14 +60,14 @@ def test_file_list_has_leaves_first_and_the_top_last(baked):
         assert names[-1] == "rtl/chip.v"
         modules = {str(p.relative_to(baked)) for p in (baked / "rtl").rglob("*.*v")}
         left_out = modules - set(names)
-        tiles = {tile["module"] for tile in json.loads((baked / "manifest.json").read_text())["tiles"]}
+        tiles = set(ChipFolder.read(baked).manifest.tile_contents)
         assert set(names) < modules and tiles == {Path(path).stem for path in left_out} - {"adders"}
         assert {Path(path).parent.name for path in left_out} == {other}
 
 
 @pytest.mark.parametrize("fabric", ["behavioural", "structural"])
 def test_one_view_alone(fabric, tmp_path, chip):
-    backend.bake(chip, tmp_path / "chip", SMALL / "tokenizer.json", fabric=fabric)
+    backend.bake(chip, tmp_path / "chip", TOKENIZER, fabric=fabric)
     lists = {(tmp_path / "chip" / name).read_text() for name in ("filelist.f", "synth.f")}
     assert len(lists) == 1
     assert ("rtl/structural/layer0_qkv.v" in lists.pop()) == (fabric == "structural")

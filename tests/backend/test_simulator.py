@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from handmade_folder import handmade
 
-from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build
+from hc1gen.backend.folder import layout
+from hc1gen.backend.folder.modules import NetlistModule
+from hc1gen.backend.simulator import ChipSimulator, Counters, Token, build, executable_of
 from hc1gen.errors import CheckFailed, InputError
 from hc1gen.outcome import Outcome
 from hc1gen.reason import Reason
@@ -71,16 +74,15 @@ SPECULATING = (
 
 def bake(rtl_dir: Path, verilog: str = PLAIN, draft: bool = False) -> Path:
     """Write `verilog` as a baked chip."""
-    rtl_dir.mkdir(exist_ok=True)
-    (rtl_dir / "chip.v").write_text(verilog)
-    (rtl_dir / "filelist.f").write_text("// all of it\nchip.v\n")
-    (rtl_dir / "manifest.json").write_text(json.dumps({"token_bits": 8, "draft": {"ahead": 2} if draft else None}))
-    return rtl_dir
+    chip = NetlistModule.of("chip")
+    files = {chip.path: verilog, layout.SIMULATION: f"// all of it\n{chip.path}\n"}
+    return handmade(rtl_dir, files, [chip], ahead=2 if draft else 0, token_bits=8).path
 
 
 @pytest.fixture(scope="module")
 def executable(tmp_path_factory) -> Path:
-    return build(bake(tmp_path_factory.mktemp("chip")), jobs=2)
+    """In a folder whose name make would not take."""
+    return build(bake(tmp_path_factory.mktemp("chip") / "a chip #1"), jobs=2)
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +241,14 @@ def test_build_is_reused_until_the_verilog_changes(tmp_path, executable):
     assert changed.name != executable.name
 
 
+def test_build_depends_on_the_words_at_the_ports(tmp_path):
+    """The same Verilog, another manifest: the program would take the words apart in other places."""
+    plain, narrow, speculating = (bake(tmp_path / name, draft=name == "draft") for name in ("plain", "narrow", "draft"))
+    manifest = narrow / layout.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"token_bits": 7}))
+    assert len({executable_of(rtl_dir).name for rtl_dir in (plain, narrow, speculating)}) == 3
+
+
 def test_failed_build_leaves_nothing(tmp_path):
     bake(tmp_path, "module chip(input clk); nonsense endmodule\n")
     with pytest.raises(CheckFailed, match="syntax error"):
@@ -252,21 +262,25 @@ def test_folder_that_is_no_chip(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("manifest", "message"),
+    ("change", "message"),
     [
-        ({"token_bits": 30, "draft": None}, "token_bits: got 30, expected 1 to 29; bake the chip again"),
-        ({"token_bits": 8}, "draft: got nothing, expected one or null; bake the chip again"),
+        (lambda manifest: manifest | {"token_bits": 30}, "token_bits: got 30, expected 1 to 29; bake the chip again"),
+        (
+            lambda manifest: {name: value for name, value in manifest.items() if name != "draft"},
+            "draft: got nothing, expected one or null; bake the chip again",
+        ),
     ],
 )
-def test_manifest_of_another_kind(tmp_path, manifest, message):
-    (bake(tmp_path) / "manifest.json").write_text(json.dumps(manifest))
+def test_manifest_of_another_kind(tmp_path, change, message):
+    manifest = bake(tmp_path) / layout.MANIFEST
+    manifest.write_text(json.dumps(change(json.loads(manifest.read_text()))))
     with pytest.raises(InputError, match=message):
         build(tmp_path, jobs=2)
 
 
 def test_missing_source_is_named(tmp_path):
-    (bake(tmp_path) / "filelist.f").write_text("chip.v\ntile.v\n")
-    with pytest.raises(InputError, match=r"filelist.f: file: got nothing, expected tile.v; bake the chip again"):
+    (bake(tmp_path) / layout.SIMULATION).write_text("rtl/chip.v\nrtl/tile.v\n")
+    with pytest.raises(InputError, match=r"filelist.f: rtl/tile.v: got no file, expected Verilog; bake the chip again"):
         build(tmp_path, jobs=2)
 
 

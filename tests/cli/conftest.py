@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from command import QUICK, SMALL, hc1gen
+from handmade_folder import handmade
 from safetensors.numpy import load_file, save_file
 
+from hc1gen.backend.folder import layout
 from hc1gen.cli.models import Calibration, Checkpoint, calibrated
 from hc1gen.cli.output import Output
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant import saved
-from hc1gen.quant.config import NumericConfig
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +41,8 @@ def draft(tmp_path_factory) -> Path:
 def speculating(tmp_path_factory, draft) -> Path:
     """SMALL and its draft as bake leaves them, 3 tokens ahead, but without Verilog; not to be changed."""
     folder = tmp_path_factory.mktemp("speculating") / "small"
-    folder.mkdir()
-    shutil.copy(SMALL / "tokenizer.json", folder)
-    for path, file in ((SMALL, "model.safetensors"), (draft, "draft.safetensors")):
+    files = {layout.TOKENIZER: (SMALL / "tokenizer.json").read_bytes()}
+    for path, file in ((SMALL, layout.MODEL), (draft, layout.DRAFT_MODEL)):
         model = calibrated(Output(True), Checkpoint.load(path), NumericConfig(), 16, Calibration(20, None))
-        (folder / file).write_bytes(saved.to_bytes(model))
-    manifest = {"hc1gen": "0", "format": 3, "context": 16, "token_bits": 6, "draft": {"ahead": 3}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+        files[file] = saved.to_bytes(model)
+    return handmade(folder, files, [], ahead=3, context=16, token_bits=6).path

@@ -14,6 +14,8 @@ import pytest
 from command import QUICK, SMALL, VECTORS, WITH_BOS, files, hc1gen, refused
 
 from hc1gen.backend import bake as backend
+from hc1gen.backend.folder import target
+from hc1gen.rtl import embedding, gain
 
 FIELDS = {
     "out", "checkpoint", "weights", "zero_weights", "full_adders", "accumulator_flip_flops", "kv_bits",
@@ -63,7 +65,7 @@ def test_for_people(tmp_path, monkeypatch):
     for word in ("gate_up", "KV cache", "3,072 bits", "MiB", f"rtl_out/{SMALL.name}"):
         assert word in done.stdout
     assert done.stderr.splitlines() == [f"calibrating {SMALL.name} ...", "writing Verilog ..."]
-    assert backend.is_baked(tmp_path / "rtl_out" / SMALL.name)
+    assert target.is_baked(tmp_path / "rtl_out" / SMALL.name)
 
 
 def test_same_bytes_whatever_the_folder_and_the_hash_seed(tmp_path):
@@ -157,9 +159,9 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("place", ["gain_module", "to_verilog", "_replace"])
-def test_interrupted_bake_leaves_nothing(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(backend, place, interrupt)
+@pytest.mark.parametrize("module, place", [(gain, "gain_module"), (backend, "to_verilog"), (target, "_replace")])
+def test_interrupted_bake_leaves_nothing(tmp_path, monkeypatch, module, place):
+    monkeypatch.setattr(module, place, interrupt)
     done = hc1gen("bake", SMALL, "-o", tmp_path / "deep" / "out", *QUICK, "--json")
     assert done.code == 130
     assert done.fields == {"error": {"kind": "interrupted", "exit_code": 130, "message": "interrupted"}}
@@ -186,7 +188,7 @@ def test_interrupted_rebake_leaves_the_old_chip(tmp_path, monkeypatch):
         assert hc1gen("bake", SMALL, "-o", out, *QUICK).code == 130
     assert list(tmp_path.iterdir()) == [out] and files(out) == before
     with monkeypatch.context() as patched:
-        patched.setattr(backend, "embedding_rom", interrupt)
+        patched.setattr(embedding, "embedding_rom", interrupt)
         assert hc1gen("bake", SMALL, "-o", out, *QUICK).code == 130
     assert list(tmp_path.iterdir()) == [out] and files(out) == before
 
@@ -196,7 +198,7 @@ def test_signal_leaves_nothing(tmp_path, sent, code):
     command = [
         sys.executable,
         "-c",
-        "import signal, time; from hc1gen.backend import bake; bake.embedding_rom = lambda *_: time.sleep(300); "
+        "import signal, time; from hc1gen.rtl import embedding; embedding.embedding_rom = lambda *_: time.sleep(300); "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "  # which a background job has ignored
         "from hc1gen.cli import main; main()",
         "bake",
@@ -262,7 +264,7 @@ def test_refuses_folders_that_no_bake_made(tmp_path):
 
 def test_takes_an_empty_folder(tmp_path):
     assert hc1gen("bake", SMALL, "-o", tmp_path, *QUICK).code == 0
-    assert backend.is_baked(tmp_path)
+    assert target.is_baked(tmp_path)
 
 
 def test_refuses_a_file_as_output(tmp_path):

@@ -177,8 +177,8 @@ def test_refuses_damaged_drafts(command, speculating, tmp_path):
     shutil.copytree(speculating, copy)
     manifest = json.loads((copy / "manifest.json").read_text())
     for draft, expected in (
-        ({"ahead": 0}, "ahead of the draft: got 0, expected at least 1; bake the chip again"),
-        ({}, "ahead of the draft: got None, expected at least 1; bake the chip again"),
+        ({"ahead": 0}, "draft.ahead: got 0, expected at least 1; bake the chip again"),
+        ({}, "draft.ahead: got nothing, expected at least 1; bake the chip again"),
         ("big", "draft: got big, expected one or null; bake the chip again"),
     ):
         (copy / "manifest.json").write_text(json.dumps(manifest | {"draft": draft}))

@@ -12,8 +12,9 @@ from safetensors.numpy import load_file, save_file
 
 from hc1gen.cli.models import Checkpoint
 from hc1gen.frontend import reference
+from hc1gen.frontend.model import EMBEDDING, HEAD
 from hc1gen.frontend.sampling import sample
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.grid import row_bits
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import quantize
@@ -68,7 +69,10 @@ def test_a_tied_head_becomes_a_matrix_of_its_own(tmp_path):
     ir = Checkpoint.load(out).ir
     assert not ir.config.tied
     quantized = quantize(ir, NumericConfig())
-    assert (row_bits(quantized.head.weights).max(), row_bits(quantized.embedding).max()) == (4, 3)
+    assert (row_bits(quantized.matrix(HEAD).weights).max(), row_bits(quantized.table(EMBEDDING).weights).max()) == (
+        4,
+        3,
+    )
 
 
 def test_the_same_input_gives_the_same_bytes_and_replaces_what_was_there(written, tmp_path):

@@ -11,6 +11,7 @@ from fake_chip import ACCEPTED, FIRST, OWN
 
 from hc1gen.backend import simulator, tools
 from hc1gen.errors import ToolMissing
+from hc1gen.frontend.model import HEAD
 from hc1gen.quant import saved
 
 SIM_FIELDS = SPOKEN_FIELDS | {
@@ -181,7 +182,7 @@ def _built_chip(chip, fields):
     assert "all 3 tokens equal the golden model's" in plain.stdout
     assert hc1gen("sim", chip, "--prompt", "hello", "--tokens", 3, "--mode", "sample", "--temperature", 3).code == 0
     model = saved.load(chip / "model.safetensors")
-    model.head.weights[fields["tokens"][0]] = 0  # the likeliest token is so no longer
+    model.matrix(HEAD).weights[fields["tokens"][0]] = 0  # the likeliest token is so no longer
     (chip / "model.safetensors").write_bytes(saved.to_bytes(model))
     wrong = hc1gen("sim", chip, "--prompt", "hello", "--json")
     assert wrong.code == 1 and wrong.fields["match"] is False and wrong.fields["build_seconds"] < 5

@@ -6,14 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command import QUICK, SMALL, hc1gen, refused
 
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.backend.verify.chip import expected_chip, manifest_differences
+from hc1gen.backend.verify.chip import expected_chip, expected_manifest, manifest_differences
 from hc1gen.frontend.checkpoint import load_checkpoint
+from hc1gen.rtl.tiles import VIEWS, Tile
 
 pytest.importorskip("pyosys", reason="pyosys is not installed")
 
@@ -40,7 +43,7 @@ def test_a_chip_with_rows_of_more_bits(tmp_path, fabric):
     fields = hc1gen("verify", out, "--model", wide, "--json").fields
     assert fields["match"] and fields["differences"] == []
     if fabric == "behavioural":
-        root = json.loads((out / "manifest.json").read_text())["model_root"]
+        root = ChipFolder.read(out).manifest.model_root
         assert audit(out, tmp_path / "audit.py").stdout.strip() == root
 
 
@@ -62,7 +65,7 @@ def change(path: Path, pattern: str, replacement: str | Callable[[re.Match], str
 def test_the_verilog_is_the_model(both, tmp_path):
     fields = hc1gen("verify", both, "--model", SMALL, "--json").fields
     assert fields["match"] and fields["differences"] == []
-    root = json.loads((both / "manifest.json").read_text())["model_root"]
+    root = ChipFolder.read(both).manifest.model_root
     assert set(fields["roots"].values()) == {root} and len(fields["roots"]) == 5
     for view in ("behavioural", "structural"):
         read = fields["read"][view]
@@ -126,9 +129,11 @@ def test_a_row_that_cannot_be_read_is_told_as_that(both, tmp_path):
 @pytest.mark.parametrize("change", [{"context": 15}, {"lanes": 5}, {"token_bits": 7}])
 def test_a_manifest_edited_by_hand_is_noticed(both, change):
     """Also where nothing but the Merkle root hangs on a field."""
-    manifest = json.loads((both / "manifest.json").read_text()) | change
+    folder = ChipFolder.read(both)
+    manifest = replace(folder.manifest, **change)
     chip = expected_chip(manifest, load_checkpoint(SMALL), None)
-    found = {difference.what for difference in manifest_differences(both, manifest, chip)}
+    differences = manifest_differences(replace(folder, manifest=manifest), expected_manifest(manifest, chip), chip)
+    found = {difference.what for difference in differences}
     assert found & {"merkle.root", *change}
 
 
@@ -187,9 +192,18 @@ def test_refuses_what_cannot_be_compared(both, tmp_path):
     assert "for a mapped netlist" in refused("verify", both, "--model", SMALL, "--liberty", SMALL / "config.json")
     spoilt = shutil.copytree(both, tmp_path / "rtl")
     manifest = json.loads((spoilt / "manifest.json").read_text())
-    for name, value in (("lanes", "8"), ("formats", {}), ("numeric_config", {"kv_bits": 99}), ("context", None)):
+    for name, value in (
+        ("lanes", "8"),
+        ("formats", {}),
+        ("numeric_config", {"kv_bits": 99}),
+        ("context", None),
+        ("fabric", "wool"),
+    ):
         (spoilt / "manifest.json").write_text(json.dumps(manifest | {name: value}))
         refused("verify", spoilt, "--model", SMALL)
+    text = json.dumps(manifest).replace('"both"', '"wool"').replace('"structural"', '"wool"')
+    (spoilt / "manifest.json").write_text(text)
+    assert "fabric: got wool, expected behavioural or structural" in refused("verify", spoilt, "--model", SMALL)
 
 
 def test_another_model_is_told_at_once(both):
@@ -198,3 +212,32 @@ def test_another_model_is_told_at_once(both):
     assert done.code == 1 and not done.fields["match"]
     assert {d["kind"] for d in done.fields["differences"]} == {"model"}
     assert "another model than the chip was baked from" in hc1gen("verify", both, "--model", other).stdout
+
+
+def test_an_order_that_the_writer_gets_wrong_is_found(tmp_path, monkeypatch):
+    """The order of rows and of columns is the network's: a view that swaps two of either is found, in every view."""
+    for view in ("behavioural", "structural"):
+        for name, change in (("rows", swapped_rows), ("columns", swapped_columns)):
+            right = VIEWS[view]
+            wrong = replace(right, files=lambda tile, change=change, right=right: right.files(change(tile)))
+            out = tmp_path / f"{view}-{name}"
+            with monkeypatch.context() as patch:
+                patch.setitem(VIEWS, view, wrong)
+                assert hc1gen("bake", SMALL, "-o", out, "--fabric", view, *QUICK).code == 0
+            fields = hc1gen("verify", out, "--model", SMALL, "--json").fields
+            assert not fields["match"]
+            tensors = {d["tensor"] for d in fields["differences"] if d["kind"] == "weight"}
+            assert {"model.layers.0.self_attn.k_proj.weight", "model.layers.0.mlp.down_proj.weight"} <= tensors
+
+
+def swapped_rows(tile: Tile) -> Tile:
+    """A tile whose writer puts its first two rows each in the other's place."""
+    first, second, *rest = tile.rows
+    return replace(tile, node=replace(tile.node, rows=(second, first, *rest)))
+
+
+def swapped_columns(tile: Tile) -> Tile:
+    """A tile whose writer puts its first two columns each in the other's place."""
+    first, second, *rest = tile.columns
+    source = replace(tile.node.source, order=(second, first, *rest))
+    return replace(tile, node=replace(tile.node, source=source))

@@ -3,14 +3,14 @@
 from typing import Any
 
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 
 FINE = {
     "scale_bits": 10, "gain_bits": 10, "residual_frac": 8, "norm_bits": 14, "square_bits": 12, "mantissa_bits": 12,
     "rsqrt_bits": 12, "rsqrt_index": 5, "angle_bits": 12, "angle_index": 5, "quarter_bits": 14, "phase_bits": 32,
     "qkv_bits": 12, "query_bits": 12, "score_frac": 9, "prob_bits": 12, "exp_index": 5, "recip_bits": 12,
-    "recip_index": 5, "context_frac": 6, "gate_frac": 9, "gate_bits": 14, "up_bits": 12, "silu_range": 4,
+    "recip_index": 5, "attention_frac": 6, "gate_frac": 9, "gate_bits": 14, "up_bits": 12, "silu_range": 4,
     "silu_index": 6, "logit_bits": 16,
 }  # fmt: skip
 """Widths so fine that a function's error is its method's."""

@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc1gen.golden.arith import Meter, bit_length, bit_length_exact, matmul, round_shift
+from hc1gen.golden.arith import bit_length, bit_length_exact, matmul, round_shift
 from hc1gen.golden.norm import cut_mantissa
+from hc1gen.golden.observer import RangeObserver
 
 WORDS = st.integers(-(2**61), 2**61)
 
@@ -58,17 +59,17 @@ def test_matmul_is_exact():
 
 
 def test_saturations_are_clipped_and_counted_by_name():
-    meter = Meter()
+    observer = RangeObserver()
     x = np.array([[-9, -8, 0], [7, 8, 100]])
-    assert meter.saturate("a", x, 4).tolist() == [[-8, -8, 0], [7, 7, 7]]
-    assert meter.saturate("b", x, 8).tolist() == x.tolist()
-    meter.saturate("a", np.array([[8]]), 4)
-    assert meter.saturations == {"a": 4}
-    assert meter.peaks == {}
+    assert observer.saturate("a", x, 4).tolist() == [[-8, -8, 0], [7, 7, 7]]
+    assert observer.saturate("b", x, 8).tolist() == x.tolist()
+    observer.saturate("a", np.array([[8]]), 4)
+    assert observer.saturations == {"a": 4}
+    assert observer.peaks == {}
 
 
 def test_peaks_are_largest_magnitudes_of_each_channel():
-    meter = Meter(keep_peaks=True)
-    meter.saturate("a", np.array([[1, -5, 0], [-2, 3, 0]]), 4)
-    meter.saturate("a", np.array([[0, 4, -9]]), 4)
-    assert meter.peaks["a"].tolist() == [2, 5, 9]
+    observer = RangeObserver(keep_peaks=True)
+    observer.saturate("a", np.array([[1, -5, 0], [-2, 3, 0]]), 4)
+    observer.saturate("a", np.array([[0, 4, -9]]), 4)
+    assert observer.peaks["a"].tolist() == [2, 5, 9]

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from shapes import numerics
 
-from hc1gen.golden.arith import Meter, round_shift
+from hc1gen.golden.arith import round_shift
 from hc1gen.golden.attention import attend, normalise, probabilities
 from hc1gen.golden.blockfloat import block_float
 from hc1gen.golden.cmvm import requantize, row_scales
 from hc1gen.golden.norm import inverse_sqrt, rms_norm
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.golden.rope import angles, rotate
 from hc1gen.golden.sampler import argmax
 from hc1gen.golden.swiglu import silu, swiglu
@@ -129,15 +130,15 @@ def test_norm_exponents(x):
     st.integers(4, 40),
 )  # fmt: skip
 def test_requantize(accumulator, mantissa, shift, exponent, bits):
-    meter = Meter()
+    observer = RangeObserver()
     y = requantize(np.array([[accumulator]]), np.array([mantissa]), np.array([shift]), np.array([exponent]), bits,
-                   meter, "y").item()  # fmt: skip
+                   observer, "y").item()  # fmt: skip
     by = shift - exponent
     exact = (Fraction(accumulator * mantissa, 2 ** max(by, 0)) + Fraction(1, 2)).__floor__()
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     assert y == min(max(exact, low), high)
-    assert meter.saturations.get("y", 0) == (not low <= exact <= high)
-    assert meter.saturations.get("y.shift", 0) == (by < 0)
+    assert observer.saturations.get("y", 0) == (not low <= exact <= high)
+    assert observer.saturations.get("y.shift", 0) == (by < 0)
 
 
 def test_row_scales():
@@ -175,7 +176,7 @@ def test_rotation_is_hugging_face_half_split():
     rng = np.random.default_rng(0)
     x = rng.integers(-1000, 1000, (6, 3, 8))
     positions = np.array([0, 1, 2, 50, 300, 511])
-    y = rotate(x, *angles(positions, N), 12, N, Meter(), "y")
+    y = rotate(x, *angles(positions, N), 12, N, RangeObserver(), "y")
     angle = positions[:, None] * 10000.0 ** (-np.arange(4) / 4)
     cos, sin = (np.concatenate([f(angle)] * 2, axis=1)[:, None] for f in (np.cos, np.sin))
     exact = x * cos + np.concatenate([-x[..., 4:], x[..., :4]], axis=-1) * sin
@@ -184,10 +185,10 @@ def test_rotation_is_hugging_face_half_split():
 
 def test_rotation_saturates_and_counts():
     x = np.full((1, 1, 8), 2047)
-    meter = Meter()
-    y = rotate(x, np.full((1, 4), 2896), np.full((1, 4), 2896), 8, N, meter, "key")
+    observer = RangeObserver()
+    y = rotate(x, np.full((1, 4), 2896), np.full((1, 4), 2896), 8, N, observer, "key")
     assert y[0, 0].tolist() == [0] * 4 + [127] * 4
-    assert meter.saturations == {"key": 4}
+    assert observer.saturations == {"key": 4}
 
 
 # Attention ------------------------------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ def test_softmax(scores, seed):
     got = normalise(mixed, total, N)
     quotient = mixed / total[:, None] * 64
     assert (np.abs(got - quotient) <= 0.8 + np.abs(quotient) * RECIPROCAL_ERROR).all()
-    assert (np.abs(got) < 1 << (N.context_bits - 1)).all()
+    assert (np.abs(got) < 1 << (N.attention_bits - 1)).all()
     exact = 2.0 ** ((scores - scores.max()) * 2.0**-N.config.score_frac)
     softmax = exact / exact.sum()
     bound = 0.8 + 128 * 64 * (RECIPROCAL_ERROR + 2 * 1.1 * scores.shape[1] / 4096 / exact.sum())
@@ -258,8 +259,8 @@ def test_swiglu(gate, up):
     y = int(swiglu(np.array(gate), np.array(up), N))
     x = gate * 2.0**-9
     exact = x / (1 + np.exp(-x)) * up
-    assert abs(y * 2.0 ** (N.hidden_drop - 9) - exact) <= SILU_ERROR * abs(up) + 2.0 ** (N.hidden_drop - 10)
-    assert -(1 << (N.hidden_bits - 1)) <= y < 1 << (N.hidden_bits - 1)
+    assert abs(y * 2.0 ** (N.intermediate_drop - 9) - exact) <= SILU_ERROR * abs(up) + 2.0 ** (N.intermediate_drop - 10)
+    assert -(1 << (N.intermediate_bits - 1)) <= y < 1 << (N.intermediate_bits - 1)
 
 
 def test_argmax_prefers_the_lowest_index():

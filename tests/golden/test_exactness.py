@@ -13,11 +13,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hc1gen.golden.accept import accept, residual
+from hc1gen.golden.accept import accept, residual_distribution
 from hc1gen.golden.chip import Distribution, verify
 from hc1gen.golden.sampler import draw
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import RANDOM_BITS
 
 GRIDS = [(2, 12), (3, 4), (4, 2)]
 """(tokens, largest exponential): all distributions of each, zeros, equal ones and disjoint supports among them."""
@@ -50,9 +50,9 @@ def accepts(e_p: int, z_p: int, e_q: int, z_q: int, bits: int) -> int:
     return sum(accept(random, e_p, z_p, e_q, z_q, bits) for random in range(1 << bits))
 
 
-def leftover(p: Weights, q: Weights) -> Weights:
+def residual(p: Weights, q: Weights) -> Weights:
     """What is drawn from after a rejection."""
-    return tuple(residual(np.array(p), sum(p), np.array(q), sum(q)))
+    return tuple(residual_distribution(np.array(p), sum(p), np.array(q), sum(q)))
 
 
 def emitted(p: Weights, q: Weights, bits: int) -> list[int]:
@@ -65,7 +65,7 @@ def emitted(p: Weights, q: Weights, bits: int) -> list[int]:
     accepted = [accepts(e_p, sum(p), e_q, sum(q), bits) for e_p, e_q in zip(p, q, strict=True)]
     kept = [n * a for n, a in zip(proposed, accepted, strict=True)]
     rejected = sum(proposed) * total - sum(kept)
-    replaced = draws(leftover(p, q), bits) if rejected else (0,) * len(p)
+    replaced = draws(residual(p, q), bits) if rejected else (0,) * len(p)
     return [n * total + rejected * r for n, r in zip(kept, replaced, strict=True)]
 
 
@@ -76,7 +76,7 @@ def is_multiple(value: Fraction, bits: int) -> bool:
 
 def all_exact(p: Weights, q: Weights, bits: int) -> bool:
     """Whether every ratio that is asked for is a multiple of `2**-bits`."""
-    z_p, z_q, rest = sum(p), sum(q), leftover(p, q)
+    z_p, z_q, rest = sum(p), sum(q), residual(p, q)
     ratios = [Fraction(e, z_q) for e in q] + [Fraction(w, sum(rest)) for w in rest if w]
     ratios += [min(Fraction(1), Fraction(a * z_q, b * z_p)) for a, b in zip(p, q, strict=True) if b]
     return all(is_multiple(ratio, bits) for ratio in ratios)
@@ -87,7 +87,7 @@ def all_exact(p: Weights, q: Weights, bits: int) -> bool:
 def test_every_draw(grid, bits):
     """Less than 1 from the ideal count for each token and each run of tokens; exact where the ratios allow."""
     total = 1 << bits
-    weights = {w for p, q in pairs(*grid) if any(w := leftover(p, q))} | set(distributions(*grid))
+    weights = {w for p, q in pairs(*grid) if any(w := residual(p, q))} | set(distributions(*grid))
     for w in weights:
         counts, z = draws(w, bits), sum(w)
         for first in range(len(w)):

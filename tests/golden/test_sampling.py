@@ -11,7 +11,7 @@ from shapes import numerics
 
 from hc1gen.golden.sampler import draw, exponentials, slope
 from hc1gen.golden.threefry import WORD, Stream, threefry
-from hc1gen.quant.numerics import SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC
+from hc1gen.numeric.numerics import SLOPE_BITS, SLOPE_FRAC, TEMPERATURE_BITS, TEMPERATURE_FRAC
 
 N = numerics()
 STEEPEST = (1 << SLOPE_BITS) - 1

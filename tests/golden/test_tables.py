@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.tables import InterpolatedTable, Tables, make_tables
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.tables import InterpolatedTable, Tables, make_tables
 
 FUNCTIONS = {
     "rsqrt": lambda u: 1 / np.sqrt(np.where(u < 0.5, 1 + 2 * u, 4 * u)),

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from hc1gen.errors import InputError
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 
 
 def test_default_is_valid():

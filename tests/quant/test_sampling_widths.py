@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.golden.accept import residual
+from hc1gen.golden.accept import residual_distribution
 from hc1gen.golden.sampler import draw, exponentials
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS, Numerics
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import RANDOM_BITS, SLOPE_BITS, Numerics
 
 SHAPES = [(512, 16), (512, 20), (512, 2), (7, 16), (37, 5), (2, 2), (3, 4), (8, 16), (1 << 16, 20)]
 """(vocabulary, sample_bits)"""
@@ -61,9 +61,11 @@ def test_products_of_the_acceptance(shape):
 def test_what_is_left_after_a_rejection(shape):
     """The largest weight and the largest sum of weights occur, and fill their widths."""
     n = shaped(*shape)
-    weights = [residual(p, int(p.sum()), q, int(q.sum())) for p, q in (split(n, 1), split(n, n.model.vocab // 2))]
-    assert fills(weights[0].max(), n.leftover_bits)
-    assert fills(weights[1].sum(), n.leftover_sum_bits)
+    weights = [
+        residual_distribution(p, int(p.sum()), q, int(q.sum())) for p, q in (split(n, 1), split(n, n.model.vocab // 2))
+    ]
+    assert fills(weights[0].max(), n.residual_weight_bits)
+    assert fills(weights[1].sum(), n.residual_total_bits)
     assert draw(weights[1], (1 << RANDOM_BITS) - 1) == n.model.vocab // 2 - 1
 
 
@@ -72,13 +74,13 @@ def test_nothing_is_larger(vocab):
     """All there is, of exponentials of 2 bits: the widths hold every weight and every sum, and are needed."""
     n = shaped(vocab, 2)
     grid = [np.array(e) for e in product(range(4), repeat=vocab) if any(e)]
-    found = [residual(p, int(p.sum()), q, int(q.sum())) for p in grid for q in grid]
-    assert fills(max(w.max() for w in found), n.leftover_bits)
-    assert fills(max(w.sum() for w in found), n.leftover_sum_bits)
+    found = [residual_distribution(p, int(p.sum()), q, int(q.sum())) for p in grid for q in grid]
+    assert fills(max(w.max() for w in found), n.residual_weight_bits)
+    assert fills(max(w.sum() for w in found), n.residual_total_bits)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_draw_from_what_is_left_can_draw_from_exponentials(shape):
     """One circuit sums both."""
     n = shaped(*shape)
-    assert n.config.sample_bits <= n.leftover_bits and n.sample_sum_bits <= n.leftover_sum_bits
+    assert n.config.sample_bits <= n.residual_weight_bits and n.sample_sum_bits <= n.residual_total_bits

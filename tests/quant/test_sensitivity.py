@@ -9,7 +9,7 @@ import pytest
 from hc1gen.fabric.digits import digits
 from hc1gen.frontend import compare, reference
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.grid import row_bits
 from hc1gen.quant.posttrain import METHODS, posttrain
 from hc1gen.quant.quantized import quantize

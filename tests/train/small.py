@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="hc1gen[train] is not installed: no torch")
 import torch
 
-from hc1gen.quant.config import NumericConfig
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.train.loop import Recipe
 from hc1gen.train.run import Order, load
 

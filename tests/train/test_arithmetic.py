@@ -7,9 +7,9 @@ import torch
 
 from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.golden import cmvm, norm
-from hc1gen.golden.arith import Meter
-from hc1gen.golden.model import GoldenModel
-from hc1gen.quant.config import NumericConfig
+from hc1gen.golden.model import GoldenModel, Layer
+from hc1gen.golden.observer import RangeObserver
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.train import arithmetic, attention, check
 from hc1gen.train.layer import embedding_rows
 from hc1gen.train.model import ChipModel
@@ -57,11 +57,11 @@ def test_embedding_is_exact(student, residuals, windows):
 def test_norm_and_matrix_are_exact(student, residuals, layer):
     """Gates: a norm, a matrix with dropped bits, row scales times the norm's factor, and the last rounding."""
     model, quantized = student
-    weights, c = quantized.layers[layer], quantized.config
+    weights, c = Layer.of(quantized, layer), quantized.config
     n = quantized.numerics(CONTEXT)
-    block = norm.rms_norm(residuals[layer], weights.mlp_gain.gain, n)
-    in_frac = n.norm_in_frac(weights.mlp_gain.frac)
-    expected = cmvm.linear(weights.gate, block, in_frac, c.gate_frac, c.gate_bits, n, Meter(), "gate")
+    block = norm.rms_norm(residuals[layer], weights.post_norm.gain, n)
+    in_frac = n.norm_in_frac(weights.post_norm.frac)
+    expected = cmvm.linear(weights.gate, block, in_frac, c.gate_frac, c.gate_bits, n, RangeObserver(), "gate")
     block_of, w = model.blocks[layer], model.widths
     with torch.no_grad():
         x = arithmetic.rms_norm(as_tensor(residuals[layer], c.residual_frac), block_of.mlp_gain, model.shared.rsqrt, w)

@@ -12,7 +12,8 @@ from hc1gen.frontend.checkpoint import load_checkpoint
 from hc1gen.frontend.evaluate import cross_entropy
 from hc1gen.frontend.export import TRAINED, write_checkpoint
 from hc1gen.frontend.jsonfile import read_object
-from hc1gen.quant.config import NumericConfig
+from hc1gen.frontend.model import EMBEDDING, HEAD
+from hc1gen.numeric.config import NumericConfig
 from hc1gen.quant.grid import quantize_rows, row_bits
 from hc1gen.train import check
 from hc1gen.train.model import STACKS, ChipModel
@@ -89,8 +90,9 @@ def test_rows_with_more_bits_are_the_golden_models_too(stories, windows):
             rows.weights.add_(torch.randn_like(rows.weights) * 0.02)
             rows.log_scale[rows.high > 4] -= 1.0
     quantized = model.quantized(windows[:2, :-1])
-    assert row_bits(quantized.embedding).max() == 4 and row_bits(quantized.head.weights).max() == 3
-    widths = {m.name: int(row_bits(m.weights).max()) for m in quantized.layers[2].matrices()}
+    assert row_bits(quantized.table(EMBEDDING).weights).max() == 4
+    assert row_bits(quantized.matrix(HEAD).weights).max() == 3
+    widths = {m.name: int(row_bits(m.weights).max()) for m in quantized.matrices if ".layers.2." in m.name}
     assert {name for name, width in widths.items() if width > 3} == {"model.layers.2.self_attn.v_proj.weight"}
     assert widths["model.layers.2.self_attn.v_proj.weight"] > 4
     model.set_formats(quantized.formats)

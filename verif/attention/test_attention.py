@@ -12,12 +12,14 @@ from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from bench.timing import Span, between, paced
 
+from hc1gen import network
 from hc1gen.frontend.model import ModelConfig
 from hc1gen.golden.attention import attend
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.network import Order, Plan
+from hc1gen.network.llama import attention
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.attention import Attention, memories
-from hc1gen.rtl.plan import Order, Plan
 
 RNG_SEED = 20
 AMARANTH_STYLE = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE")
@@ -86,9 +88,9 @@ def conversation(plan: Plan, count: int) -> list[Token]:
     return [source.token(p, STYLES[i % len(STYLES)]) for i, p in enumerate(positions)]
 
 
-def contexts(plan: Plan, tokens: list[Token]) -> list[np.ndarray]:
+def contexts(node: network.Attention, tokens: list[Token]) -> list[np.ndarray]:
     """What the golden model makes of the tokens, one after the other: [H * d] each."""
-    model, n = plan.n.model, plan.n
+    model, n = node.n.model, node.n
     keys = np.zeros((n.context, model.kv_heads, model.head_dim), np.int64)
     values = np.zeros_like(keys)
     results = []
@@ -111,9 +113,9 @@ def timing(design: Attention, tokens: list[Token]) -> list[Span]:
 
     The sums of a word stand in the clock that the control says; its contexts follow as the normaliser says.
     """
-    plan, control, normaliser = design.plan, design.control, design.normaliser
+    plan, control, normaliser = design.node, design.control, design.normaliser
     taken = sum(len(order) // plan.pair_lanes for order in (plan.keys, plan.values, plan.queries))
-    given = len(plan.contexts) // plan.lanes
+    given = len(plan.outputs) // plan.lanes
     whole = (2 if plan.kv_words == 1 else 1) * given
     spans = []
     for token, t in enumerate(tokens):
@@ -133,15 +135,15 @@ def timing(design: Attention, tokens: list[Token]) -> list[Span]:
 
 
 def case_of(design: Attention, tokens: list[Token], patterns: list[str], interrupts: list[int]) -> dict[str, object]:
-    plan, noise = design.plan, np.random.default_rng(1)
-    c = plan.n.config
+    node, noise = design.node, np.random.default_rng(1)
+    c = node.n.config
     width = max(c.query_bits, c.kv_bits)
     inputs, outputs = [], []
-    times = 2 if plan.kv_words == 1 else 1
-    for token, context in zip(tokens, contexts(plan, tokens), strict=True):
-        for order, vector in ((plan.keys, token.k), (plan.values, token.v), (plan.queries, token.q)):
-            inputs += beats(order, vector.reshape(-1), plan.pair_lanes, width, noise)
-        outputs += times * beats(plan.contexts, context, plan.lanes, plan.n.context_bits, None)
+    times = node.output.passes
+    for token, context in zip(tokens, contexts(node, tokens), strict=True):
+        for order, vector in ((node.keys, token.k), (node.values, token.v), (node.queries, token.q)):
+            inputs += beats(order, vector.reshape(-1), node.pair_lanes, width, noise)
+        outputs += times * beats(node.outputs, context, node.lanes, node.n.attention_bits, None)
     return {
         "inputs": inputs,
         "outputs": outputs,
@@ -160,8 +162,8 @@ def run(
 ) -> None:
     """Simulate the tokens under every pattern; each pattern's run follows runs cut short after `interrupts` clocks."""
     plan.verify()
-    design = Attention(plan)
-    sources = [convert(design, "attention"), *written(tmp_path, memories(plan))]
+    design = Attention(attention(plan))
+    sources = [convert(design, "attention"), *written(tmp_path, memories(design.node))]
     case = case_of(design, tokens, [*patterns], [*interrupts])
     lines = [*(f"lint_off -rule {rule}" for rule in AMARANTH_STYLE), ACTIVE]
     simulate("attention", sources, "attention", "attention.tokens", case=case, vlt_lines=lines)
@@ -185,7 +187,7 @@ def test_default_shape_under_all_patterns(tmp_path: Path):
         pytest.param(plan_of(2, 2, 8, 1, 2, drop=0, kv_bits=5, query_bits=7, prob_bits=6), id="one-lane"),
         pytest.param(plan_of(6, 3, 4, 40, 2, context=9, drop=2, score_frac=5), id="more-lanes-than-elements"),
         pytest.param(
-            plan_of(2, 1, 4, 4, 1, context=1, prob_bits=16, recip_bits=16, kv_bits=12, query_bits=9, context_frac=0),
+            plan_of(2, 1, 4, 4, 1, context=1, prob_bits=16, recip_bits=16, kv_bits=12, query_bits=9, attention_frac=0),
             id="one-position-wide-cache",
         ),
         pytest.param(plan_of(1, 1, 2, 2, 1, context=5, drop=13, score_frac=16, exp_index=7), id="coarse-scores"),
@@ -206,5 +208,5 @@ def test_extremes_of_power_of_two_head_dim(tmp_path: Path, drop: int):
 
 def test_latency_of_the_default_shape():
     """The clocks that the simulations above measure, in figures."""
-    design = Attention(plan_of(*DEFAULT, context=512))
+    design = Attention(attention(plan_of(*DEFAULT, context=512)))
     assert [design.duration(position) for position in (0, 1, 100, 511)] == [19, 21, 219, 1041]

@@ -2,9 +2,14 @@
 
 import json
 import os
+import random
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
+
+from amaranth.lib import data
+
+from hc1gen.rtl.payloads import to_bits
 
 CASE_VARIABLE = "HC1GEN_CASE"
 """The environment variable that names the case file."""
@@ -36,3 +41,16 @@ def unpack(payload: int, width: int, count: int, signed: bool = False) -> list[i
     """The inverse of `pack`."""
     lanes = [payload >> lane * width & (1 << width) - 1 for lane in range(count)]
     return [lane - (lane >> width - 1 << width) for lane in lanes] if signed else lanes
+
+
+def noise(layout: data.StructLayout, rng: random.Random) -> dict[str, int]:
+    """Random fields of a word, all but those that are words themselves."""
+    return {n: rng.getrandbits(field.width) for n, field in layout if not isinstance(field.shape, data.Layout)}
+
+
+def output_word(
+    layout: data.StructLayout, token: int, last: int, reason: int, outcome: int, proposal: int | None
+) -> int:
+    """A payload of a chip's `out`, whose layout is `output_token`; without a draft, it has neither of the last two."""
+    said = {"token": token, "last": last, "reason": reason, "outcome": outcome, "proposal": proposal or 0}
+    return to_bits(layout, {name: said[name] for name, _ in layout})

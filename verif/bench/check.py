@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from bench.runner import SIM_BUILD, simulate
 from bench.stalls import STALL_PATTERNS
 from bench.timing import Span
+from hc1gen.rtl.memory import Memory
 
 
 def convert(component: wiring.Component, name: str) -> Path:
@@ -22,11 +23,11 @@ def convert(component: wiring.Component, name: str) -> Path:
     return path
 
 
-def written(folder: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Verilog modules by name, such as memories, as files in `folder`."""
-    paths = [folder / f"{name}.v" for name in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        path.write_text(text)
+def written(folder: Path, memories: Sequence[Memory]) -> list[Path]:
+    """Memories as files in `folder`."""
+    paths = [folder / f"{memory.name}.v" for memory in memories]
+    for path, memory in zip(paths, memories, strict=True):
+        path.write_text(memory.verilog())
     return paths
 
 

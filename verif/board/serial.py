@@ -8,7 +8,10 @@ from bench.stream import PERIOD
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer, with_timeout
 
+from hc1gen.backend.fpga.link import Link
+
 CASE = load_case()
+LINK = Link(**CASE.link)
 BIT = PERIOD * CASE.bit_clocks
 """Simulator time steps per bit."""
 
@@ -48,10 +51,11 @@ async def talks(dut: Any) -> None:
     await Timer(40 * PERIOD, "step")
     for prompt, answer in CASE.talks:
         cocotb.start_soon(send(dut, bytes.fromhex(prompt)))
-        size = len(answer) * CASE.out_bytes
-        received = await with_timeout(receive(dut, size), CASE.timeout * PERIOD, "step")
-        words = [received[i : i + CASE.out_bytes - 4] for i in range(0, size, CASE.out_bytes)]
-        assert [int.from_bytes(word, "little") for word in words] == answer
+        size = LINK.out_bytes
+        received = await with_timeout(receive(dut, len(answer) * size), CASE.timeout * PERIOD, "step")
+        words = [int.from_bytes(received[i : i + size], "little") for i in range(0, len(received), size)]
+        said = [LINK.said.from_bits(word) for word in words]
+        assert [(each.out.as_bits(), each.padding) for each in said] == [(word, 0) for word in answer]
     assert dut.lost.value == 0
 
 

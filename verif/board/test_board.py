@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from bench.case import output_word
 from bench.check import convert
 from bench.runner import simulate
 from chip.conversations import converse
@@ -13,6 +14,7 @@ from hc1gen.backend.fpga.board import Board
 from hc1gen.backend.fpga.build import link_of
 from hc1gen.backend.fpga.link import Link
 from hc1gen.errors import InputError
+from hc1gen.rtl.payloads import output_token
 from hc1gen.settings import Settings
 
 RECIPE = Recipe("gqa-old-config-f32", lanes=2, kv_heads_per_clock=1, context=24, eos=2)
@@ -22,22 +24,17 @@ BIT_CLOCKS = 50
 """A token's bits take longer than the chip with a token of a prompt."""
 
 
-def word(link: Link, token: int, last: int, reason: int, outcome: int, proposal: int | None) -> int:
-    """A payload of `out` of a chip with a draft."""
-    bits = link.token_bits
-    return token | last << bits | reason << bits + 1 | outcome << bits + 3 | (proposal or 0) << bits + 5
-
-
 def test_talks():
     chip, rng = design(RECIPE), random.Random(1)
     link = link_of(chip.manifest)
+    out = output_token(link.token_bits, link.draft)
     talks = []
     for settings in (Settings(4), Settings(3, 1 << 12, rng.getrandbits(64)), Settings(300)):
         prompt = [rng.randrange(chip.model.model.vocab) for _ in range(3)]
         answer = converse(chip, prompt, settings).answer
-        talks.append((link.prompt(prompt, settings).hex(), [word(link, *said) for said in answer]))
+        talks.append((link.prompt(prompt, settings).hex(), [output_word(out, *said) for said in answer]))
     board = convert(Board(link, clock_hz=2 * BIT_CLOCKS, baud=1, divide=2), "board")
-    case = {"talks": talks, "bit_clocks": 2 * BIT_CLOCKS, "out_bytes": link.out_bytes, "timeout": 1_000_000}
+    case = {"talks": talks, "bit_clocks": 2 * BIT_CLOCKS, "link": vars(link), "timeout": 1_000_000}
     simulate("board", [WAIVERS, *chip.sources, board], "board", "board.serial", case=case, vlt_lines=OPEN)
 
 

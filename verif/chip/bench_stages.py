@@ -9,6 +9,7 @@ import cocotb
 from bench.case import load_case
 from bench.stream import Testbench, clock_now
 from cocotb.triggers import RisingEdge
+from sequencer.bench_sequencer import prompt_words
 
 CASE = load_case()
 
@@ -35,7 +36,7 @@ async def stages(dut: Any) -> None:
     bench = Testbench(dut, constants=CASE.constants)
     rng = random.Random(CASE.position)
     prompt = [rng.randrange(CASE.vocab) for _ in range(CASE.position)]
-    bench.drive("prompt", [t | (i == len(prompt) - 1) << CASE.token_bits for i, t in enumerate(prompt)])
+    bench.drive("prompt", prompt_words(prompt))
     answers = bench.expect("out", None)
     await bench.reset()
     bench._start()

@@ -19,7 +19,7 @@ CASE = load_case()
 async def timeline(dut: Any) -> None:
     """The answer is the golden chip's; on the way, every stream is looked at in every clock."""
     bench = Testbench(dut, constants=CASE.conversations[0]["settings"])
-    bench.drive("prompt", prompt_words(CASE.conversations[0]))
+    bench.drive("prompt", prompt_words(CASE.conversations[0]["prompt"]))
     answers = bench.expect("out", output_words())
     await bench.reset()
     bench._start()

@@ -9,10 +9,11 @@ from bench.case import pack
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from designs import Design
+from embedding.shapes import beats
 
+from hc1gen.network import Order, Plan
 from hc1gen.rtl.clocks import drawn_choice, greedy_choice, logits, total
-from hc1gen.rtl.plan import Order, Plan
-from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+from hc1gen.rtl.payloads import EPOCH_BITS, tagged, to_bits
 from hc1gen.settings import GREEDY, Settings
 
 VISIBLE = [
@@ -24,6 +25,7 @@ VISIBLE = [
 """What tests see besides the ports: the target's vectors between layers, its logits, the handshakes."""
 
 LOGITS = "target.logits"
+EPOCHS = 1 << EPOCH_BITS
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,15 @@ def stream_names(design: Design) -> list[str]:
 
 def payloads(vector: np.ndarray, order: Order, lanes: int, bits: int) -> Iterator[int]:
     """A vector as beats; padding is 0."""
-    values = [0 if i is None else int(vector[i]) for i in order]
-    for first in range(0, len(values), lanes):
-        yield pack(values[first : first + lanes], bits)
+    for beat in beats(vector, order, lanes):
+        yield pack(beat, bits)
 
 
-def vector_words(plan: Plan, vector: np.ndarray, tag: int) -> Iterator[int]:
+def vector_words(plan: Plan, vector: np.ndarray, tag: Mapping[str, int]) -> Iterator[int]:
     """Payloads of one vector [D] of the residual stream."""
-    for word in payloads(vector, plan.residual, plan.lanes, plan.n.residual_bits):
-        yield word | tag << plan.lanes * plan.n.residual_bits
-
-
-def tag_word(plan: Plan, position: int, epoch: int, predict: bool) -> int:
-    """What a token carries, as `hc1gen.rtl.types.tag`; the sequence is 0."""
-    at = plan.position_bits + SEQUENCE_BITS
-    return position | epoch % (1 << EPOCH_BITS) << at | int(predict) << at + EPOCH_BITS
+    layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
+    for beat in beats(vector, plan.residual, plan.lanes):
+        yield to_bits(layout, {"lanes": beat, "tag": tag})
 
 
 def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
@@ -88,7 +84,8 @@ def vectors(design: Design, talks: list[Conversation]) -> dict[str, list[int]]:
             def note(layer: int, x: np.ndarray, start: int = start, epoch: int = epoch, prompt: int = prompt) -> None:
                 for position, vector in enumerate(x, start):
                     # on a chip with a draft, only speculation moves the epoch
-                    tag = tag_word(plan, position, 0 if design.ahead else epoch, position >= prompt - 1)
+                    current = 0 if design.ahead else epoch % EPOCHS
+                    tag = {"position": position, "epoch": current, "predict": position >= prompt - 1}
                     words[names[layer]] += vector_words(plan, vector, tag)
 
             row = session.forward(np.array(chunk), note)[-1]
@@ -125,7 +122,7 @@ def case_of(design: Design, talks: list[Conversation]) -> dict[str, object]:
         "beats": len(plan.residual) // plan.lanes,
         "vectors": vectors(design, talks),
         "clocks": [clocks(design, talk) for talk in talks],
-        "model_root": int(design.manifest["model_root"], 16),
+        "model_root": int(design.manifest.model_root, 16),
     }
 
 

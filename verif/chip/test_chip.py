@@ -5,8 +5,8 @@ from designs import DEFAULT, design
 
 from chip.conversations import Conversation, check_chip, converse
 from hc1gen.frontend.tokenizer import Tokenizer
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.rtl.clocks import clocks_per_token
 from hc1gen.settings import Settings
 

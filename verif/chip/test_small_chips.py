@@ -6,8 +6,8 @@ import pytest
 from designs import Design, Recipe, design
 
 from chip.conversations import Conversation, check_chip, converse
+from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import TEMPERATURE_FRAC
 from hc1gen.reason import Reason
 from hc1gen.settings import Settings
 

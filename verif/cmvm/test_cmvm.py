@@ -7,10 +7,10 @@ import pytest
 from bench.stalls import STALL_PATTERNS
 
 from cmvm.together import Run, check_together
-from cmvm.unit import Unit, check_tiles, make_tile, one_hot, steepest, text_of, timing, words_of
+from cmvm.unit import Unit, check_tiles, make_tile, one_hot, renamed, steepest, text_of, timing, words_of
 from hc1gen.errors import InputError
 from hc1gen.golden.arith import matmul, round_shift
-from hc1gen.rtl.tile import Tile
+from hc1gen.rtl.tiles.tile import Tile
 
 Case = tuple[Tile, np.ndarray]
 
@@ -54,11 +54,11 @@ def permuted_stack() -> Case:
     return tile, np.concatenate([one_hot(13, (8, -128)), random_vectors(40, 13)])
 
 
-def parts(rows: int, lanes: int, count: int) -> Case:
-    """A tile in several parts; rows without weights in some of them."""
+def in_groups(rows: int, lanes: int, count: int) -> Case:
+    """A tile in several row groups; rows without weights in some of them."""
     weights = random_weights(rows, 9)
     weights[1::3] = 0
-    tile = make_tile(weights, lanes=lanes, parts=count)
+    tile = make_tile(weights, lanes=lanes, row_groups=count)
     return tile, np.concatenate([one_hot(9, (8, -128)), random_vectors(20, 9), steepest(weights[:2], 8)])
 
 
@@ -75,12 +75,12 @@ def wide() -> Case:
     return make_tile(weights, lanes=8), vectors
 
 
-def six_bits(parts: int) -> Case:
+def six_bits(row_groups: int) -> Case:
     """Rows of 6 bits and of 4 among those of 3; every weight of 6 bits is there."""
     weights = random_weights(9, 32)
     weights[2], weights[5] = np.arange(-32, 0), np.arange(32)
     weights[7] = np.resize(np.arange(-8, 8), 32)
-    tile = make_tile(weights, lanes=2, parts=parts)
+    tile = make_tile(weights, lanes=2, row_groups=row_groups)
     return tile, np.concatenate([one_hot(32, (8, -128)), random_vectors(20, 32), steepest(weights[[2, 5, 7]], 8)])
 
 
@@ -91,8 +91,8 @@ def test_products_under_all_stalls(tmp_path):
         "wide_beat": thin(1, 9, 3),
         "column": thin(7, 1, 2),
         "one": thin(1, 1, 1),
-        "halves": parts(11, 2, 2),
-        "thirds": parts(5, 1, 3),
+        "halves": in_groups(11, 2, 2),
+        "thirds": in_groups(5, 1, 3),
         "six_bits": six_bits(1),
         "six_bits_in_halves": six_bits(2),
         "zeros": (make_tile(np.zeros((3, 5)), lanes=2), random_vectors(8, 5)),
@@ -104,10 +104,11 @@ def test_rows_read_twice(tmp_path):
     """All beats of a vector, then the same beats from the same accumulators."""
     runs, text = {}, ""
     for name, (tile, vectors) in {"rows": thin(7, 5, 2), "beat": thin(3, 5, 4)}.items():
-        named, unit = replace(tile, kind=name), Unit(replace(tile, kind=name), times=2)
+        named = renamed(tile, name)
+        unit = Unit(named, rereads=2)
         inputs, outputs = words_of(named, vectors)
-        beats = np.reshape(np.array(list(outputs["y"]), object), (len(vectors), tile.beats))
-        twice = np.concatenate([beats, beats], axis=1).reshape(-1)
+        beats = list(outputs["y"])
+        twice = [word for i in range(0, len(beats), tile.beats) for word in beats[i : i + tile.beats] * 2]
         runs[name] = Run(unit, inputs, {"y": twice}, timing(unit.control, len(vectors)))
         text += text_of(named)
     source = tmp_path / "tiles.sv"
@@ -133,6 +134,6 @@ def test_accumulator_holds_the_largest_product(weight, width):
 
 
 def test_shift_out_of_range_is_refused():
-    tile = replace(make_tile(np.ones((2, 3)), lanes=1), shift=np.array([5, -128]))
+    tile = make_tile(np.ones((2, 3)), lanes=1)
     with pytest.raises(InputError, match="tile: a row needs a shift of 128: its scale is out of any range"):
-        text_of(tile)
+        replace(tile, shift=np.array([5, -128]))

@@ -1,6 +1,6 @@
 """A tile with its controller as one design, and the words that go into it and come out."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,45 +13,50 @@ from bench.timing import Span, between, paced
 
 from cmvm.together import Run, Words, check_together
 from hc1gen.golden.arith import matmul, round_shift
-from hc1gen.quant.quantized import Matrix
-from hc1gen.rtl.behavioural import behavioural
-from hc1gen.rtl.cmvm import EXPONENT_BITS, Cmvm, accumulator_layout, plane_layout
-from hc1gen.rtl.plan import Order
-from hc1gen.rtl.structural import adders, structural
-from hc1gen.rtl.tile import SHIFT_BITS, Tile, View, module
+from hc1gen.network import Linear, Mantissas, Order, Projection, beats_of
+from hc1gen.rtl.cmvm import EXPONENT_BITS, SHIFT_BITS, Cmvm, accumulator_layout, plane_layout
+from hc1gen.rtl.tiles import VIEWS, Tile, needed_bits
+from hc1gen.rtl.tiles.structural import adders
 
 SCALE_BITS = 10
-VIEWS: dict[str, Callable[[Tile], View]] = {"behavioural": behavioural, "structural": structural}
 
 
 def make_tile(
     *weights: np.ndarray, lanes: int, rows: Order | None = None, columns: Order | None = None, act_bits: int = 8,
-    drop_bits: int = 3, parts: int = 1,
+    drop_bits: int = 3, row_groups: int = 1,
 ) -> Tile:  # fmt: skip
     """A tile of these integer matrices stacked, scales and shifts random; orders default to the natural ones."""
     rng = np.random.default_rng(sum(w.size for w in weights))
-    matrices = []
-    for index, w in enumerate(weights):
+    mantissas = []
+    for w in weights:
         mantissa = rng.integers(1 << (SCALE_BITS - 1), 1 << SCALE_BITS, len(w))
         mantissa[-1] = (1 << SCALE_BITS) - 1
-        matrices.append(Matrix(f"matrix{index}", w.astype(np.int8), np.ones(len(w)), mantissa, np.zeros(len(w))))
-    count, width = sum(len(w) for w in weights), weights[0].shape[1]
-    shift = rng.integers(-127, 128, count)
+        mantissas.append(mantissa)
+    stacked, mantissa = np.concatenate(weights).astype(np.int8), np.concatenate(mantissas)
+    shift = rng.integers(-127, 128, len(stacked))
     shift[[0, -1]] = 127, -127
-    rows = list(range(count)) if rows is None else rows
-    rows = rows + [None] * (-len(rows) % lanes)
-    columns = list(range(width)) if columns is None else columns
-    return Tile("", "tile", tuple(matrices), shift, rows, columns, lanes, act_bits, drop_bits, parts)
+    names = tuple(f"matrix{index}" for index in range(len(weights)))
+    node = Linear(
+        "tile", "tile", tuple(Projection(name, len(w), 16, 0) for name, w in zip(names, weights, strict=True)),
+        Mantissas(tuple(range(stacked.shape[1]) if columns is None else columns), range(1), 0, act_bits, drop_bits),
+        beats_of(range(len(stacked)) if rows is None else rows, lanes), lanes, row_groups,
+    )  # fmt: skip
+    return Tile(node, names, stacked, mantissa, shift, SCALE_BITS, needed_bits(node, stacked))
+
+
+def renamed(tile: Tile, module: str) -> Tile:
+    """The same tile as another module."""
+    return replace(tile, node=replace(tile.node, module=module))
 
 
 class Unit(wiring.Component):
     """`Cmvm` and the tile it drives, or the one of `variants` tiles (`tile_0`, `tile_1`, ...) that `select` names."""
 
-    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS, times: int = 1):
+    def __init__(self, tile: Tile, variants: int = 0, scale_bits: int = SCALE_BITS, rereads: int = 1):
         self.tile, self.variants = tile, variants
         self.control = Cmvm(
-            len(tile.columns), tile.beats, tile.lanes, tile.acc_bits, scale_bits, tile.act_bits, times=times,
-            parts=tile.parts,
+            len(tile.columns), tile.beats, tile.lanes, tile.acc_bits, scale_bits, tile.act_bits, rereads=rereads,
+            row_groups=tile.row_groups,
         )  # fmt: skip
         ports = {
             "x": In(stream.Signature(plane_layout(len(tile.columns)))),
@@ -74,16 +79,17 @@ class Unit(wiring.Component):
 
     def _tile(self, m: Module, name: str, c: Cmvm) -> dict[str, Signal]:
         found = {port: Signal.like(getattr(c, port), name=f"{name}_{port}") for port in ("acc", "mantissa", "shift")}
-        part = {"i_part": c.part} if self.tile.parts > 1 else {}
+        group = {"i_group": c.group} if self.tile.row_groups > 1 else {}
         m.submodules[name] = Instance(
-            name, **part, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane,
+            name, **group, i_clk=ClockSignal(), i_step=c.step, i_first=c.first, i_last=c.last, i_x=c.plane,
             i_read=c.read, i_beat=c.beat, o_acc=found["acc"], o_mantissa=found["mantissa"], o_shift=found["shift"],
         )  # fmt: skip
         return found
 
 
 def text_of(tile: Tile, view: str = "behavioural") -> str:
-    return "\n".join(module(tile, VIEWS[view](tile), tile.acc_bits, SCALE_BITS)) + "\n"
+    (file,) = VIEWS[view].files(tile)
+    return "\n".join(file.lines) + "\n"
 
 
 def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[int]:
@@ -92,7 +98,7 @@ def planes(tile: Tile, vectors: np.ndarray, exponents: Iterable[int]) -> list[in
     words = []
     for x, exponent in zip(vectors, exponents, strict=True):
         slots = np.array([rng.integers(-128, 128) if c is None else x[c] for c in tile.columns])
-        for b in [*range(tile.act_bits)] * tile.parts:
+        for b in [*range(tile.act_bits)] * tile.row_groups:
             plane = pack(slots >> b & 1, 1)
             words.append(plane | pack([exponent], EXPONENT_BITS) << len(slots))
     return words
@@ -125,27 +131,28 @@ def words_of(tile: Tile, vectors: np.ndarray, scale_bits: int = SCALE_BITS) -> t
 
 
 def timing(control: Cmvm, vectors: int) -> list[Span]:
-    """Planes and beats of each part of each vector; with several parts, each vector does for one that comes again."""
-    planes, part_beats, spans = control.act_bits, control.part_beats, []
-    read = control.beats * control.times
+    """Planes and beats of each row group of each vector. With several row groups, each vector does for one that passes
+    again."""
+    planes, group_beats, spans = control.act_bits, control.group_beats, []
+    read = control.beats * control.rereads
     for vector in range(vectors):
-        first_plane = vector * control.parts * planes
-        last_plane = first_plane + control.parts * planes - 1
+        first_plane = vector * control.row_groups * planes
+        last_plane = first_plane + control.row_groups * planes - 1
         first, last = vector * read, vector * read + control.beats - 1
-        for part in range(control.parts):
-            start = first + part * part_beats
-            end = first + read if part == control.parts - 1 else start + part_beats
-            start_plane = first_plane + part * planes
+        for group in range(control.row_groups):
+            start = first + group * group_beats
+            end = first + read if group == control.row_groups - 1 else start + group_beats
+            start_plane = first_plane + group * planes
             spans += paced(control.pace, "x", range(start_plane, start_plane + planes))
             spans += between(control.latency, "x", [start_plane + planes - 1], "y", [start])
             spans += paced(control.pace, "y", range(start, end))
-            if start_plane + planes < vectors * control.parts * planes:
+            if start_plane + planes < vectors * control.row_groups * planes:
                 spans += between(control.recovery, "y", [end - 1], "x", [start_plane + planes])
         spans += between(control.plane_span, "x", [first_plane], "x", [last_plane])
         spans += between(control.duration, "x", [last_plane], "y", [last])
-        if control.times > 1:
+        if control.rereads > 1:
             spans += between(control.again, "y", [last], "y", [last + control.beats])
-        elif control.parts > 1 and vector < vectors - 1:
+        elif control.row_groups > 1 and vector < vectors - 1:
             spans += between(control.again, "y", [last], "y", [last + read])
     return spans
 
@@ -155,7 +162,7 @@ def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patte
     texts, units = ["\n".join(adders()) + "\n"], {}
     for view in VIEWS:
         for name, (tile, vectors) in runs.items():
-            named = replace(tile, owner=view, kind=name)
+            named = renamed(tile, f"{view}_{name}")
             texts.append(text_of(named, view))
             unit = Unit(named)
             units[named.name] = Run(unit, *words_of(named, vectors), timing(unit.control, len(vectors)))

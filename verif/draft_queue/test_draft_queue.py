@@ -9,7 +9,6 @@ from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
 from hc1gen.rtl.draft_queue import DraftQueue, memories
-from hc1gen.rtl.sampler import drawn_token
 
 
 @pytest.mark.parametrize(("lanes", "vocab", "ahead"), [(4, 12, 8), (5, 12, 3), (3, 3, 1), (1, 5, 2)])
@@ -19,7 +18,7 @@ def test_queue(tmp_path: Path, lanes: int, vocab: int, ahead: int):
     design = DraftQueue(plan, ahead)
     sources = [WAIVERS, convert(design, "draft_queue"), *written(tmp_path, memories(plan, ahead))]
     case = {
-        "ahead": ahead, "beats": design.beats, "record_bits": drawn_token(plan).size,
+        "ahead": ahead, "beats": design.beats, "record_bits": design.record.shape().size,
         "beat_bits": plan.lanes * plan.n.config.sample_bits, "clocks": 4000, "latency": design.latency,
         "read_latency": design.read_latency,
     }  # fmt: skip

@@ -12,10 +12,10 @@ from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 
 from hc1gen.golden.sampler import draw
-from hc1gen.quant.numerics import RANDOM_BITS, bits_for
+from hc1gen.network import Plan
+from hc1gen.numeric.numerics import RANDOM_BITS, bits_for
 from hc1gen.rtl.draw import Draw
 from hc1gen.rtl.multiplier import Multiplier
-from hc1gen.rtl.plan import Plan
 
 HIGHEST = (1 << RANDOM_BITS) - 1
 

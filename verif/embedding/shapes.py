@@ -1,11 +1,9 @@
 """Plans of chips that exist only as a shape, for blocks that need no weights."""
 
-from amaranth.lib import data
-
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
-from hc1gen.rtl.plan import Plan
+from hc1gen.network import Plan
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 
 SHAPES = [(16, 64, 512), (5, 7, 37), (1, 7, 37)]
 """(lanes, hidden, vocab): whole beats of powers of two; padding in the last beat; a single lane."""
@@ -25,8 +23,3 @@ def beats(vector: list[int], order: list[int | None], lanes: int, padding: int =
     """A vector as beats in `order`, with `padding` in the lanes that hold nothing."""
     values = [padding if i is None else int(vector[i]) for i in order]
     return [values[i : i + lanes] for i in range(0, len(values), lanes)]
-
-
-def word(layout: data.StructLayout, value: dict) -> int:
-    """The payload that holds `value`."""
-    return int(layout.const(value).as_bits())

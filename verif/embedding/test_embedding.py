@@ -2,25 +2,29 @@
 
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bench.case import noise
 from bench.check import check_streams, convert
 from bench.timing import Span, between, paced
 from cmvm.together import WAIVERS
 
-from embedding.shapes import SHAPES, beats, make_plan, word
-from hc1gen.golden.arith import Meter
-from hc1gen.rtl.embedding import ROM, Embedding, embedding_bits, embedding_rom, embedding_scale_bits, tagged_token
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.types import tagged
+from embedding.shapes import SHAPES, beats, make_plan
+from hc1gen import network
+from hc1gen.frontend.model import EMBEDDING
+from hc1gen.golden.observer import RangeObserver
+from hc1gen.network import Plan
+from hc1gen.quant.quantized import Table
+from hc1gen.rtl.embedding import Embedding, embedding_bits, embedding_rom, embedding_scale_bits
+from hc1gen.rtl.payloads import tag as tag_layout
+from hc1gen.rtl.payloads import tagged, tagged_token, to_bits
 
 TOKENS = 90
 """Tokens in a test: enough for every row of the small vocabulary."""
 
 
-def random_model(plan: Plan, largest_scale: int, bits: int = 3) -> SimpleNamespace:
+def random_table(plan: Plan, largest_scale: int, bits: int = 3) -> Table:
     """What a quantised model's embedding consists of."""
     rng = np.random.default_rng(plan.lanes)
     vocab, hidden = plan.n.model.vocab, plan.n.model.hidden
@@ -32,34 +36,39 @@ def random_model(plan: Plan, largest_scale: int, bits: int = 3) -> SimpleNamespa
         weights[1] = np.resize(np.arange(1 - half, half + 1), hidden)
     scale = rng.integers(0, largest_scale + 1, vocab)
     scale[0] = largest_scale
-    return SimpleNamespace(embedding=weights, embedding_scale=scale)
+    return Table(EMBEDDING, weights, scale)
 
 
-def rom_file(model: SimpleNamespace, plan: Plan, folder: Path) -> Path:
+def node_of(plan: Plan, module: str = "embedding_rom") -> network.Embedding:
+    """The node of a plan's embedding."""
+    model = plan.n.model
+    return network.Embedding("embedding", module, EMBEDDING, model.vocab, model.hidden, plan.residual, plan.lanes)
+
+
+def rom_file(table: Table, plan: Plan, folder: Path) -> Path:
     """The ROM as a file in `folder`."""
-    path = folder / f"{ROM}.sv"
-    path.write_text("".join(embedding_rom(ROM, model, plan)))
+    path = folder / "embedding_rom.sv"
+    path.write_text("".join(embedding_rom(node_of(plan), table, plan.token_bits)))
     return path
 
 
-def tokens_and_beats(plan: Plan, model: SimpleNamespace) -> tuple[list[int], list[int]]:
+def tokens_and_beats(plan: Plan, table: Table) -> tuple[list[int], list[int]]:
     """Words into and out of the block: every token of a small vocabulary, and ids beyond it."""
-    token_layout = tagged_token(plan)
+    token_layout = tagged_token(plan.token_bits, plan.position_bits)
     beat_layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
     rng = random.Random(0)
     vocab = plan.n.model.vocab
     tokens = [0, vocab - 1, (1 << plan.token_bits) - 1, *rng.sample(range(vocab), min(vocab, TOKENS)), vocab // 2, 0]
     sent, received = [], []
     for token in tokens:
-        tag = {"position": rng.getrandbits(plan.position_bits), "sequence": rng.getrandbits(1)}
-        tag |= {"epoch": rng.getrandbits(4), "predict": rng.getrandbits(1)}
-        sent.append(word(token_layout, {"token": token, "tag": tag}))
+        tag = noise(tag_layout(plan.position_bits), rng)
+        sent.append(to_bits(token_layout, {"token": token, "tag": tag}))
         row = np.zeros(plan.n.model.hidden, np.int64)
         if token < vocab:
-            row = model.embedding[token] * model.embedding_scale[token]
-            row = Meter().saturate("residual", row, plan.n.residual_bits)
+            row = table.weights[token] * table.scale[token]
+            row = RangeObserver().saturate("residual", row, plan.n.residual_bits)
         lanes = beats(row, plan.residual, plan.lanes)
-        received += [word(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
+        received += [to_bits(beat_layout, {"lanes": beat, "tag": tag}) for beat in lanes]
     return sent, received
 
 
@@ -78,19 +87,19 @@ def timing(block: Embedding, tokens: int) -> list[Span]:
 def test_rows_of_tokens(tmp_path, shape, largest_scale, bits):
     """Scales that saturate (more than 1023), just do not, and are so narrow that nothing can."""
     plan = make_plan(*shape)
-    model = random_model(plan, largest_scale, bits)
-    sent, received = tokens_and_beats(plan, model)
-    block = Embedding(plan, embedding_bits(model), embedding_scale_bits(model))
-    sources = [WAIVERS, rom_file(model, plan, tmp_path), convert(block, "embedding")]
+    table = random_table(plan, largest_scale, bits)
+    sent, received = tokens_and_beats(plan, table)
+    block = Embedding(plan, "embedding_rom", embedding_bits(table), embedding_scale_bits(table))
+    sources = [WAIVERS, rom_file(table, plan, tmp_path), convert(block, "embedding")]
     check_streams("embedding", sources, {"x": sent}, {"y": received}, timing=timing(block, len(sent)))
 
 
 def test_rom_text():
     plan = make_plan(2, 3, 2)
-    model = random_model(plan, 5)
-    model.embedding[1] = [1, -1, 3]
-    model.embedding_scale[1] = 2
-    lines = "".join(embedding_rom("rows", model, plan)).splitlines()
+    table = random_table(plan, 5)
+    table.weights[1] = [1, -1, 3]
+    table.scale[1] = 2
+    lines = "".join(embedding_rom(node_of(plan, "rows"), table, plan.token_bits)).splitlines()
     assert lines[0] == "// model.embed_tokens.weight: 2 tokens x 3 weights of 3 bits, and a scale per token."
     assert lines[2] == "module rows ("
     assert "        default: begin scale = 3'd0; mirrored = 1'b0; row = 12'd0; end" in lines

@@ -13,10 +13,10 @@ from cmvm.together import WAIVERS
 from embedding.shapes import SHAPES, beats, make_plan
 
 from hc1gen.golden.sampler import argmax, exponentials
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import SLOPE_BITS
+from hc1gen.network import Plan
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import SLOPE_BITS
 from hc1gen.rtl.exponentials import Exponentials, memories
-from hc1gen.rtl.plan import Plan
 
 ONE_BEAT = (7, 7, 5)
 STEEPEST = (1 << SLOPE_BITS) - 1

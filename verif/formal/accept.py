@@ -4,10 +4,10 @@ from functools import partial
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.accept import Accept
-from hc1gen.rtl.leftover import Leftover
 from hc1gen.rtl.multiplier import DIGIT_BITS, Multiplier
+from hc1gen.rtl.residual_distribution import ResidualDistribution
 
 from .prove import Break, Claims, Proof
 
@@ -123,9 +123,9 @@ def small_accept(m: Module, c: Claims) -> None:
     c.always("the test", ~now | (dut.accepted == (dut.random * q < p << random_bits)))
 
 
-def leftover(m: Module, c: Claims) -> None:
+def residual_distribution(m: Module, c: Claims) -> None:
     """A token that the target never says is never drawn after a rejection."""
-    dut = Leftover(2, E_BITS, SUM_BITS, SUM_BITS)
+    dut = ResidualDistribution(2, E_BITS, SUM_BITS, SUM_BITS)
     c.place("dut", dut)
     coming = dut.e_valid
     for _ in range(dut.latency):
@@ -165,8 +165,12 @@ PROOFS = {
             "swapped": Break(Accept.elaborate, "p.b.eq(self.z_q)", "p.b.eq(self.z_p)", "the_test"),
         },
     ),
-    "leftover": Proof(
-        leftover, "prove", 3,
-        {"sign": Break(Leftover.elaborate, "Mux(difference < 0, 0, difference)", "difference", "nothing_in_lane_0")},
+    "residual distribution": Proof(
+        residual_distribution, "prove", 3,
+        {
+            "sign": Break(
+                ResidualDistribution.elaborate, "Mux(difference < 0, 0, difference)", "difference", "nothing_in_lane_0"
+            )
+        },
     ),
 }  # fmt: skip

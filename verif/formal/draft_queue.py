@@ -79,7 +79,7 @@ def beats(m: Module, c: Claims) -> None:
     c.reached("read", answers)
 
 
-MEMORY = memories(PLAN, AHEAD)
+MEMORY = {memory.name: memory.verilog() for memory in memories(PLAN, AHEAD)}
 FLUSH = (DraftQueue.elaborate, "first.eq(free)", "first.eq(0)")
 WRAP = (DraftQueue.elaborate, "slot == self.ahead - 1, 0", "slot == self.ahead - 2, 0")
 ADDRESS = (DraftQueue._address, "slot * self.beats + beat", "slot + beat")

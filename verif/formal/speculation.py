@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from amaranth.hdl import Const, Module, Mux, Value
 
 from hc1gen.outcome import Outcome
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.issue import Issue
-from hc1gen.rtl.lm_head import HeadGate
 from hc1gen.rtl.rounds import Rounds
 from hc1gen.rtl.sequencer import Sequencer
 

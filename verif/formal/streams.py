@@ -9,7 +9,7 @@ from embedding.shapes import make_plan
 from hc1gen.rtl import exponentials
 from hc1gen.rtl.draw import Draw
 from hc1gen.rtl.exponentials import Exponentials
-from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.sampler import Sampler
 from hc1gen.rtl.sequencer import Sequencer
 from hc1gen.rtl.threefry import GROUP, INJECTIONS, Threefry
@@ -116,7 +116,7 @@ MOVING = (Draw._scan, "step & ~self.found", "step")
 OPEN = (Exponentials.elaborate, "taken.eq(self.x.valid & ~closed)", "taken.eq(self.x.valid)")
 FATELESS = (HeadGate.elaborate, "passes.eq(passing | undecided & wanted & ~busy)", "passes.eq(wanted & ~busy)")
 HASTY = (Sequencer._take_decision, "~self.out.valid & ~e.waiting", "~e.waiting")
-MEMORY = exponentials.memories(PLAN)
+MEMORY = {memory.name: memory.verilog() for memory in exponentials.memories(PLAN)}
 
 PROOFS = {
     "threefry": Proof(threefry, "prove", 1, {"early": Break(*EARLY, "y_payload_stands")}, reach=40),

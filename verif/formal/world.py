@@ -11,7 +11,7 @@ from amaranth.lib import data, stream
 from embedding.shapes import make_plan
 
 from hc1gen.outcome import Outcome
-from hc1gen.rtl.lm_head import HeadGate
+from hc1gen.rtl.head_gate import HeadGate
 from hc1gen.rtl.sequencer import Sequencer
 
 from .prove import Claims

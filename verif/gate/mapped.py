@@ -9,10 +9,10 @@ from bench.runner import lock
 from designs import Design
 
 from hc1gen.backend.synth import jobs, library
+from hc1gen.backend.synth.job import OUT
 from hc1gen.backend.synth.models import cell_models
 from hc1gen.backend.synth.run import GENERIC, synthesise
 from hc1gen.backend.synth.yosys import Yosys
-from hc1gen.backend.verilator_config import CONFIG
 
 HERE = Path(__file__).parent
 PDK = HERE.parents[2] / "shared" / "pdk"
@@ -36,16 +36,16 @@ class Mapped(Design):
         """Netlists, cells, and memories, which stay what they are; Verilator's control files first."""
         plan = jobs.read(self.folder)
         names = [job.name for job in plan.jobs] + [path.stem for path in plan.netlists]
-        return [self.folder / CONFIG, *self.common, *(memory.source for memory in plan.memories),
+        return [self.baked.waivers, *self.common, *(memory.source for memory in plan.memories),
                 *(self.netlists / f"{name}.v" for name in names)]  # fmt: skip
 
 
 def mapped(chip: Design, liberty: Path | None) -> Mapped:
     """The chip on the cells of a library, or on generic ones."""
     files, runner = [liberty] if liberty else [], Yosys()
-    with lock(chip.folder / "synth"):
+    with lock(chip.folder / OUT):
         report = synthesise(chip.folder, files)
-        netlists = chip.folder / "synth" / (report["library"] or GENERIC)
+        netlists = chip.folder / OUT / (report.library or GENERIC)
         cells = netlists / "cells.v"
         try:
             cells.write_text(cell_models(library.load(files, runner) if files else None, runner))

@@ -12,8 +12,7 @@ from designs import Recipe, design
 from layer.test_layer import check_layer
 
 from gate.mapped import SKY130, Mapped, broken, mapped
-from hc1gen.rtl.tile import Tile
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl.tiles.tile import Tile
 
 pytestmark = pytest.mark.gate
 
@@ -30,7 +29,7 @@ def chip(request) -> Mapped:
 
 
 def tiles(chip: Mapped) -> list[Tile]:
-    return Transformer(chip.model, chip.plan).tiles()
+    return list(chip.hardware.target.tiles())
 
 
 def check_tile(chip: Mapped, tile: Tile, sources: list[Path]) -> None:
@@ -54,7 +53,7 @@ def of_tile(chip: Mapped, tile: Tile) -> list[Path]:
 
 @pytest.mark.parametrize("kind", ["qkv", "out", "gate_up", "down", "head"])
 def test_tile(chip, kind):
-    tile = next(tile for tile in tiles(chip) if tile.kind == kind)
+    tile = next(tile for tile in tiles(chip) if tile.node.name == kind)
     check_tile(chip, tile, of_tile(chip, tile))
 
 

@@ -4,17 +4,16 @@ import random
 from typing import Any
 
 import cocotb
+from amaranth.lib import data
 from bench.case import load_case
 from bench.stream import Testbench, clock_now, clocks
 from bench.timing import between, check_spans, paced
 from cocotb.triggers import Event, RisingEdge
 
-from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+from hc1gen.rtl.payloads import tagged
 
 CASE = load_case()
-LANE_BITS = CASE.lanes * CASE.residual_bits
-POSITION_BITS = CASE.position_bits + SEQUENCE_BITS
-EPOCHS = 1 << EPOCH_BITS
+BEAT = tagged(CASE.position_bits, CASE.lanes, CASE.residual_bits)
 STAYS = (0, 0, 0, 0, 1, 2, 7, 30)
 """Clocks that a token spends in the head."""
 
@@ -47,8 +46,9 @@ class World:
         while True:
             await RisingEdge(self.dut.clk)
             valid, taken = bool(self.dut.x__valid.value), bool(self.dut.x__valid.value and self.dut.x__ready.value)
-            tag = int(self.dut.x__payload.value) >> LANE_BITS
-            wanted = tag >> POSITION_BITS == self.epoch | EPOCHS
+            x = BEAT.from_bits(int(self.dut.x__payload.value))
+            tag = x.tag
+            wanted = bool(tag.predict) and tag.epoch == self.epoch
             free = inside is None
             if valid and beat == 0 and fate is None and (free or not wanted):
                 fate = wanted
@@ -56,11 +56,11 @@ class World:
                 self.seen.add("passes in another epoch" if fate else "swallowed in its epoch")
             elif valid and fate and not beat and not wanted:
                 self.seen.add("offered in its epoch")
-            self._check(valid, taken, fate, tag)
+            self._check(valid, taken, fate, x.lanes)
             owed = self._check_position(owed)
             self._check_tag()
             if not free:
-                assert int(self.dut.tag.value) == inside, "tag changes while its token is inside"
+                assert int(self.dut.tag.value) == inside.as_bits(), "tag changes while its token is inside"
                 stay -= 1
             if valid and fate is None:
                 self.seen.add("waits")
@@ -71,22 +71,22 @@ class World:
                 if beat == 0:
                     self.passed += [vector] if fate else []
                     vector += 1
-                    self.seen.add("stale" if tag >> POSITION_BITS + EPOCH_BITS and not fate else f"passes {fate}")
+                    self.seen.add("stale" if tag.predict and not fate else f"passes {fate}")
                     if fate:
-                        inside, stay, owed = tag, self.rng.choice(STAYS), tag & (1 << CASE.position_bits) - 1
+                        inside, stay, owed = tag, self.rng.choice(STAYS), tag.position
                     fate = None
             if inside is not None and self.dut.done.value:
                 inside = None
             self._move(inside is not None and owed is None and stay <= 0)
 
-    def _check(self, valid: bool, taken: bool, fate: bool | None, tag: int) -> None:
+    def _check(self, valid: bool, taken: bool, fate: bool | None, lanes: data.Const) -> None:
         """In this clock, what the gate does is what this vector's fate asks for."""
         inner, ready = bool(self.dut.inner__valid.value), bool(self.dut.inner__ready.value)
         assert inner == (valid and fate is True), f"inner is {inner}; valid {valid}, fate {fate}"
         if valid:
             assert taken == (fate is False or (fate is True and ready)), f"taken {taken}, fate {fate}, ready {ready}"
         if inner:
-            assert self.dut.inner__payload.value == int(self.dut.x__payload.value) & (1 << LANE_BITS) - 1, hex(tag)
+            assert int(self.dut.inner__payload.value) == lanes.as_bits(), "inner does not say what x says"
 
     def _check_tag(self) -> None:
         """The tag is that of the vector that entered last, from its clock on."""

@@ -3,14 +3,16 @@
 import random
 
 import pytest
+from bench.case import noise
 from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
-from hc1gen.rtl.lm_head import HeadGate
-from hc1gen.rtl.types import EPOCH_BITS, tagged
+from hc1gen.rtl.head_gate import HeadGate
+from hc1gen.rtl.payloads import tag as tag_layout
+from hc1gen.rtl.payloads import tagged, to_bits
 
 VECTORS = 600
 RESTLESS = 0.4
@@ -23,13 +25,13 @@ def words(plan) -> list[int]:
     """Vectors of noise whose tags have one of `EPOCHS`; a third is not wanted."""
     rng = random.Random(plan.lanes)
     layout = tagged(plan.position_bits, plan.lanes, plan.n.residual_bits)
-    beats, bits = len(plan.residual) // plan.lanes, plan.lanes * plan.n.residual_bits
     found = []
     for _ in range(VECTORS):
-        tag = rng.getrandbits(layout.size - bits - EPOCH_BITS - 1)
-        at = layout.size - bits - EPOCH_BITS - 1
-        tag |= rng.choice(EPOCHS) << at | (rng.random() < 0.67) << at + EPOCH_BITS
-        found += [rng.getrandbits(bits) | tag << bits for _ in range(beats)]
+        tag = noise(tag_layout(plan.position_bits), rng)
+        tag |= {"epoch": rng.choice(EPOCHS), "predict": rng.random() < 0.67}
+        for _ in range(len(plan.residual) // plan.lanes):
+            lanes = layout.from_bits(rng.getrandbits(layout.size)).lanes
+            found.append(to_bits(layout, {"lanes": lanes, "tag": tag}))
     return found
 
 

@@ -4,10 +4,13 @@ import random
 
 import numpy as np
 import pytest
+from bench.case import noise
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from chip.conversations import vector_words
 from designs import DEFAULT, Design, Recipe, design
+
+from hc1gen.rtl.payloads import tag as tag_layout
 
 RECIPES = [DEFAULT, Recipe("gqa-tied-bf16-sharded", lanes=5, kv_heads_per_clock=2, context=16)]
 INTERRUPTS = (3, 40, 90, 170, 333)
@@ -20,12 +23,13 @@ def words(chip: Design, runs: list[tuple[int, int]]) -> tuple[list[int], list[in
     Bits of the tag other than the position are random, and must come out as they went in.
     """
     plan, rng, session = chip.plan, random.Random(1), chip.golden.session()
+    layout = tag_layout(plan.position_bits)
     found: tuple[list[int], list[int]] = ([], [])
     for first, count in runs:
-        tags = [position | rng.getrandbits(6) << plan.position_bits for position in range(first, first + count)]
+        tags = [noise(layout, rng) | {"position": position} for position in range(first, first + count)]
         session.length = first
 
-        def note(layer: int, x: np.ndarray, tags: list[int] = tags) -> None:
+        def note(layer: int, x: np.ndarray, tags: list[dict[str, int]] = tags) -> None:
             if layer < 2:
                 for vector, tag in zip(x, tags, strict=True):
                     found[layer].extend(vector_words(plan, vector, tag))

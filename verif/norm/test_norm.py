@@ -11,11 +11,12 @@ from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 from embedding.shapes import beats, make_plan
 
+from hc1gen import network
 from hc1gen.golden.norm import rms_norm
+from hc1gen.network import Plan
 from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.gain import gain_module
 from hc1gen.rtl.norm import RmsNorm
-from hc1gen.rtl.plan import Plan
 
 
 class Norm(wiring.Component):
@@ -24,10 +25,10 @@ class Norm(wiring.Component):
     With several users, vectors are theirs in turn.
     """
 
-    def __init__(self, plan: Plan, tables: list[str], rounds: tuple[int, ...]):
+    def __init__(self, plan: Plan, tables: list[str], passes: tuple[int, ...]):
         beats = len(plan.residual) // plan.lanes
-        self.tables, self.block = tables, RmsNorm(plan.n, plan.lanes, beats, rounds)
-        self.planes = [plan.n.config.act_bits * r for r in rounds]
+        self.tables, self.block = tables, RmsNorm(plan.n, plan.lanes, beats, passes)
+        self.planes = [plan.n.config.act_bits * r for r in passes]
         members = self.block.signature.members
         super().__init__({name: member for name, member in members.items() if name[0] in "xy"})
 
@@ -77,24 +78,29 @@ def vectors(plan: Plan) -> np.ndarray:
     return np.clip(np.round(np.concatenate([special, powers, random])), -top, top - 1).astype(np.int64)
 
 
-def run(name: str, plan: Plan, folder: Path, rounds: tuple[int, ...]) -> tuple[Run, list[Path]]:
-    users = len(rounds)
+def node_of(plan: Plan, module: str) -> network.Norm:
+    """The node of a norm over the residual stream."""
+    return network.Norm("norm", module, "norm", plan.n.model.hidden, plan.residual, plan.lanes, 1)
+
+
+def run(name: str, plan: Plan, folder: Path, passes: tuple[int, ...]) -> tuple[Run, list[Path]]:
+    users = len(passes)
     tables = [folder / f"gains_{name}{user}.sv" for user in range(users)]
     all_gains = [gains(plan, seed) for seed in range(1, users + 1)]
     bits = plan.n.config.gain_bits
     for table, gain in zip(tables, all_gains, strict=True):
-        table.write_text("\n".join(gain_module(table.stem, "norm", gain, plan.residual, plan.lanes, bits)) + "\n")
+        table.write_text("\n".join(gain_module(node_of(plan, table.stem), gain, bits)) + "\n")
     sent: list[int] = []
     found: dict[str, list[int]] = {f"y{user}": [] for user in range(users)}
     for turn, x in enumerate(vectors(plan)):
         mantissas, exponent, factor = rms_norm(x[None], all_gains[turn % users], plan.n)
         sent += [pack(beat, plan.n.residual_bits) for _ in range(2) for beat in beats(x, plan.residual, plan.lanes)]
         slots = np.array([0 if i is None else mantissas[0, i] for i in plan.residual])
-        planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)] * rounds[turn % users]
+        planes = [pack(slots >> b & 1, 1) for b in range(plan.n.config.act_bits)] * passes[turn % users]
         tail = (pack([exponent[0]], EXPONENT_BITS) | int(factor[0]) << EXPONENT_BITS) << len(slots)
         held = RmsNorm.factor_latency // RmsNorm.pace
         found[f"y{turn % users}"] += planes[:held] + [plane | tail for plane in planes[held:]]
-    norm = Norm(plan, [table.stem for table in tables], rounds)
+    norm = Norm(plan, [table.stem for table in tables], passes)
     return Run(norm, {"x": sent}, found, timing(norm, len(vectors(plan)))), tables
 
 
@@ -124,6 +130,6 @@ def test_norm(tmp_path):
         "one_beat": (make_plan(6, 6, 2, residual_bits=9), (1, 1)),
         "one_element": (make_plan(1, 1, 2, residual_bits=13), (2,)),
     }
-    pairs = {name: run(name, plan, tmp_path, rounds) for name, (plan, rounds) in plans.items()}
+    pairs = {name: run(name, plan, tmp_path, passes) for name, (plan, passes) in plans.items()}
     runs = {name: pair[0] for name, pair in pairs.items()}
     check_together("norm", runs, STALL_PATTERNS, [table for pair in pairs.values() for table in pair[1]])

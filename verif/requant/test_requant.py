@@ -8,11 +8,11 @@ from bench.stalls import STALL_PATTERNS
 from bench.timing import through
 from cmvm.together import Run, check_together
 
-from hc1gen.golden.arith import Meter
 from hc1gen.golden.cmvm import requantize, row_scales
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.rtl.cmvm import EXPONENT_BITS
 from hc1gen.rtl.requant import Requant, Source
-from hc1gen.rtl.tile import SHIFT_BITS
+from hc1gen.rtl.tiles.tile import SHIFT_BITS
 
 Beat = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 """Accumulators, mantissas and shifts of the lanes, and the exponent."""
@@ -87,7 +87,9 @@ def words(source: Source, beats: list[Beat], drop_bits: int) -> tuple[list[int],
         sent.append(word)
         scale = row_scales(mantissa, np.array([factor]), source.factor_bits)[0] if source.factor_bits else mantissa
         y = [
-            requantize(acc[None, i] << drop_bits, scale[i], shift[i], np.array([exponent]), bits, Meter(), "").item()
+            requantize(
+                acc[None, i] << drop_bits, scale[i], shift[i], np.array([exponent]), bits, RangeObserver(), ""
+            ).item()
             for i, bits in enumerate(source.out_bits)
         ]
         received.append(pack(y, max(source.out_bits)))

@@ -4,19 +4,19 @@ import random
 
 import numpy as np
 import pytest
-from bench.case import pack
+from bench.case import noise, pack
 from bench.check import convert
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from bench.timing import Span, between, paced
 from cmvm.together import WAIVERS
-from embedding.shapes import SHAPES, beats, make_plan, word
+from embedding.shapes import SHAPES, beats, make_plan
 
-from hc1gen.golden.arith import Meter
-from hc1gen.rtl.plan import Plan
+from hc1gen.golden.observer import RangeObserver
+from hc1gen.network import Plan
+from hc1gen.rtl.payloads import tag as tag_layout
+from hc1gen.rtl.payloads import tagged, to_bits
 from hc1gen.rtl.residual import Residual
-from hc1gen.rtl.types import tag as tag_layout
-from hc1gen.rtl.types import tagged
 
 TOKENS = 25
 
@@ -30,16 +30,15 @@ def words(plan: Plan) -> dict[str, list[int]]:
     for _ in range(TOKENS):
         spread = 1 << (bits - 1 if rng.random() < 0.5 else bits - 2)
         x, *backs = rng.integers(-spread, spread, (3, hidden))
-        between = Meter().saturate("residual", x + backs[0], bits)
-        total = Meter().saturate("residual", between + backs[1], bits)
-        tag = {"position": tags.getrandbits(plan.position_bits), "sequence": tags.getrandbits(1)}
-        tag |= {"epoch": tags.getrandbits(4), "predict": tags.getrandbits(1)}
-        found["tags"].append(word(tag_layout(plan.position_bits), tag))
+        between = RangeObserver().saturate("residual", x + backs[0], bits)
+        total = RangeObserver().saturate("residual", between + backs[1], bits)
+        tag = noise(tag_layout(plan.position_bits), tags)
+        found["tags"].append(to_bits(tag_layout(plan.position_bits), tag))
         inner = [("inner", vector) for vector in (x, x, between, between)]
         for name, vector in (("x", x), *inner, *(("back", back) for back in backs), ("y", total)):
             for beat in beats(vector, plan.residual, plan.lanes):
                 whole = name in ("x", "y")
-                found[name].append(word(layout, {"lanes": beat, "tag": tag}) if whole else pack(beat, bits))
+                found[name].append(to_bits(layout, {"lanes": beat, "tag": tag}) if whole else pack(beat, bits))
     return found
 
 

@@ -10,11 +10,13 @@ from bench.timing import Span, between, paced
 from cmvm.together import Run, check_together
 
 from hc1gen.frontend.model import ModelConfig
-from hc1gen.golden.arith import Meter, round_shift
+from hc1gen.golden.arith import round_shift
+from hc1gen.golden.observer import RangeObserver
 from hc1gen.golden.rope import angles, rotate
-from hc1gen.quant.config import Formats, NumericConfig
-from hc1gen.quant.numerics import Numerics
-from hc1gen.rtl.plan import Order, Plan
+from hc1gen.network import Order, Plan
+from hc1gen.network.llama import rope
+from hc1gen.numeric.config import Formats, NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.rope import Rope
 
 
@@ -22,7 +24,7 @@ class PositionInWord(wiring.Component):
     """`Rope` whose position comes with each word; between words the position is noise, as the payload is."""
 
     def __init__(self, plan: Plan):
-        self.block = Rope(plan)
+        self.block = Rope(rope(plan))
         layout = data.StructLayout({"lanes": self.block.x.payload.shape(), "position": plan.position_bits})
         super().__init__({"x": In(stream.Signature(layout)), "y": self.block.signature.members["y"]})
 
@@ -67,27 +69,27 @@ def token_vectors(plan: Plan, rng: np.random.Generator, extreme: bool) -> list[n
     return found
 
 
-def golden(plan: Plan, position: int, vectors: list[np.ndarray], meter: Meter) -> list[np.ndarray]:
+def golden(plan: Plan, position: int, vectors: list[np.ndarray], observer: RangeObserver) -> list[np.ndarray]:
     """What the golden model makes of keys, values and queries."""
     n, c = plan.n, plan.n.config
     keys, values, queries = vectors
     cos_sin = angles(np.array([position]), n)
 
     def turned(x: np.ndarray, bits: int, name: str) -> np.ndarray:
-        return rotate(x.reshape(1, -1, n.model.head_dim), *cos_sin, bits, n, meter, name).reshape(-1)
+        return rotate(x.reshape(1, -1, n.model.head_dim), *cos_sin, bits, n, observer, name).reshape(-1)
 
-    values = meter.saturate("value", round_shift(values, c.qkv_bits - c.kv_bits), c.kv_bits)
+    values = observer.saturate("value", round_shift(values, c.qkv_bits - c.kv_bits), c.kv_bits)
     return [turned(keys, c.kv_bits, "key"), values, turned(queries, c.query_bits, "query")]
 
 
-def run(plan: Plan, positions: list[int], meter: Meter) -> Run:
+def run(plan: Plan, positions: list[int], observer: RangeObserver) -> Run:
     """A token at each of these positions."""
     c, rng = plan.n.config, np.random.default_rng(plan.lanes)
     sent, received = [], []
-    orders = (plan.keys, plan.values, plan.queries)
+    orders = [segment.order for segment in rope(plan).segments]
     for number, position in enumerate(positions):
         vectors = token_vectors(plan, rng, extreme=number % 3 == 1)
-        results = golden(plan, position, vectors, meter)
+        results = golden(plan, position, vectors, observer)
         lanes_bits = plan.pair_lanes * c.qkv_bits
         for before, after, order in zip(vectors, results, orders, strict=True):
             sent += [w | position << lanes_bits for w in words(before, order, plan, c.qkv_bits)]
@@ -125,7 +127,7 @@ def test_rope():
         "long_context": (make_plan(4, 2, 1, 8, context=4096), [0, 4095, 2048, 4095, 1, 4094]),
         "short_context": (make_plan(4, 2, 1, 8, context=1), [0] * 6),
     }
-    meter = Meter()
-    runs = {name: run(plan, positions, meter) for name, (plan, positions) in cases.items()}
-    assert set(meter.saturations) == {"key", "value", "query"}, "the test saturates too little"
+    observer = RangeObserver()
+    runs = {name: run(plan, positions, observer) for name, (plan, positions) in cases.items()}
+    assert set(observer.saturations) == {"key", "value", "query"}, "the test saturates too little"
     check_together("rope", runs, STALL_PATTERNS)

@@ -9,14 +9,15 @@ from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
-from embedding.shapes import SHAPES, beats, make_plan, word
+from embedding.shapes import SHAPES, beats, make_plan
 from exponentials.test_exponentials import ONE_BEAT, slope_of, vectors_of, with_widths
 
 from hc1gen.golden.sampler import argmax, draw, exponentials
-from hc1gen.quant.numerics import RANDOM_BITS
+from hc1gen.network import Plan
+from hc1gen.numeric.numerics import RANDOM_BITS
 from hc1gen.rtl.exponentials import memories
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.sampler import Sampler, drawn_token
+from hc1gen.rtl.payloads import drawn_token, to_bits
+from hc1gen.rtl.sampler import Sampler
 
 HIGHEST = (1 << RANDOM_BITS) - 1
 
@@ -26,6 +27,7 @@ def case_of(design: Sampler, patterns: list[str]) -> dict[str, object]:
     plan, rng = design.plan, np.random.default_rng(2)
     c, count = plan.n.config, len(plan.vocabulary) // plan.lanes
     highest = (1 << (c.logit_bits - 1)) - 1
+    widths = plan.token_bits, c.sample_bits, plan.n.sample_sum_bits
     vectors = []
     for index, logits in enumerate(vectors_of(plan)):
         slope, greedy = slope_of(plan, rng), index % 3 == 0
@@ -40,13 +42,13 @@ def case_of(design: Sampler, patterns: list[str]) -> dict[str, object]:
                 "greedy": int(greedy),
                 "random": random,
                 "e": [pack(b, c.sample_bits) for b in beats(e, plan.vocabulary, plan.lanes)],
-                "y": argmax(logits) if greedy else word(drawn_token(plan), drawn),
+                "y": argmax(logits) if greedy else to_bits(drawn_token(*widths), drawn),
                 "clocks": design.greedy_latency if greedy else design.drawn_latency(token // plan.lanes),
             }
         )
     return {
-        "vectors": vectors, "beats": count, "recovery": design.recovery, "token_bits": plan.token_bits,
-        "patterns": patterns, "timeout": 100_000,
+        "vectors": vectors, "beats": count, "widths": widths, "recovery": design.recovery, "patterns": patterns,
+        "timeout": 100_000,
     }  # fmt: skip
 
 

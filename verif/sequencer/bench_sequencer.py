@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from bench.case import load_case
+from amaranth.lib import data
+from bench.case import load_case, output_word
 from bench.stream import Driver, Testbench
 from cocotb.triggers import RisingEdge
 
 from hc1gen.outcome import Outcome
+from hc1gen.rtl.payloads import output_token, prompt_token, to_bits
 
 CASE = load_case()
+PROMPT, OUT = prompt_token(CASE.token_bits), output_token(CASE.token_bits, CASE.ahead > 0)
 SETTINGS = ("limit", "temperature", "seed", "speculate")
 
 
@@ -18,21 +21,14 @@ def settings_of(conversation: dict) -> dict[str, int]:
     return dict.fromkeys(SETTINGS, 0) | given | conversation.get("settings", {})
 
 
-def prompt_words(conversation: dict) -> list[int]:
+def prompt_words(prompt: list[int]) -> list[int]:
     """Payloads of `prompt`."""
-    prompt = conversation["prompt"]
-    return [token | (i == len(prompt) - 1) << CASE.token_bits for i, token in enumerate(prompt)]
-
-
-def output_word(token: int, last: int, reason: int, outcome: int = 0, proposal: int | None = None) -> int:
-    """A payload of `out`; on a chip without a draft, there is neither `outcome` nor `proposal`."""
-    bits = CASE.token_bits
-    return token | last << bits | reason << bits + 1 | outcome << bits + 3 | (proposal or 0) << bits + 5
+    return [to_bits(PROMPT, {"token": token, "last": i == len(prompt)}) for i, token in enumerate(prompt, 1)]
 
 
 def output_words(conversations: list[dict] | None = None) -> list[int]:
     """Payloads of `out`, of all conversations."""
-    return [output_word(*said) for c in conversations or CASE.conversations for said in c["answer"]]
+    return [output_word(OUT, *said) for c in conversations or CASE.conversations for said in c["answer"]]
 
 
 class Prompts(Driver):
@@ -40,7 +36,8 @@ class Prompts(Driver):
 
     def __init__(self, bench: Testbench, idle: Any, conversations: list[dict] | None = None):
         self.conversations = conversations or CASE.conversations
-        super().__init__(bench.dut, "prompt", [word for c in self.conversations for word in prompt_words(c)], idle)
+        words = [word for c in self.conversations for word in prompt_words(c["prompt"])]
+        super().__init__(bench.dut, "prompt", words, idle)
         ports = {name: getattr(bench.dut, name, None) for name in SETTINGS}
         self.ports = {name: port for name, port in ports.items() if port is not None}
 
@@ -48,7 +45,7 @@ class Prompts(Driver):
         """Send all words."""
         everything = self.words
         for c in self.conversations:
-            for index, word in enumerate(prompt_words(c)):
+            for index, word in enumerate(prompt_words(c["prompt"])):
                 self._set(settings_of(c) if index == 0 else None)
                 self.words = [word]
                 await super().run()
@@ -91,22 +88,23 @@ class Checker:
         dut = self.dut
         if not dut.out__valid.value:
             return
-        last = int(dut.out__payload.value) >> CASE.token_bits & 1
+        said = OUT.from_bits(int(dut.out__payload.value))
         if self.expected is None:
             self.expected, self.mark = now - 1 - self.mark, now - 1
             self.shown += 1
-            assert last or self._issued(int(dut.out__payload.value)), "a token appears on out, and not on issue"
+            assert said.last or self._issued(said), "a token appears on out, and not on issue"
         assert dut.clocks.value == self.expected, f"clocks is {int(dut.clocks.value)}, counted {self.expected}"
         if dut.out__ready.value:
             self.expected = None
-            self.answers += last
+            self.answers += said.last
 
-    def _issued(self, word: int) -> bool:
+    def _issued(self, said: data.Const) -> bool:
         """Whether the token on `out` is on `issue`, may have been before, or has to wait for one of the two."""
         if self.dut.issue__valid.value:
             return True
-        accepted = word >> CASE.token_bits + 3 & 3 == Outcome.ACCEPTED
-        return CASE.ahead > 0 and (accepted or bool(self.dut.draft_issue__valid.value))
+        if not CASE.ahead:
+            return False
+        return said.outcome == Outcome.ACCEPTED or bool(self.dut.draft_issue__valid.value)
 
     def _check_prompt(self, now: int) -> None:
         if not (self.dut.prompt__valid.value and self.dut.prompt__ready.value):

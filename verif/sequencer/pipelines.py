@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import cocotb
-from bench.case import load_case
+from amaranth.lib import data
+from bench.case import load_case, noise
 from bench.stalls import STALL_PATTERNS, Pauses
 from cocotb.triggers import Event, RisingEdge
 
 from hc1gen.outcome import Outcome
-from hc1gen.rtl.types import EPOCH_BITS, SEQUENCE_BITS
+from hc1gen.rtl.payloads import EPOCH_BITS, decision, tagged_token, to_bits
 from sequencer.pretended import Pretended
 
 CASE = load_case()
 EPOCHS = 1 << EPOCH_BITS
-ANSWER_BITS = CASE.token_bits + (2 + CASE.token_bits if CASE.ahead else 0)
-"""Bits of `sampled` below the tag: a token and, with a draft, outcome and proposal."""
+ISSUED = PROPOSED = tagged_token(CASE.token_bits, CASE.position_bits)
+SAMPLED = decision(CASE.token_bits, CASE.position_bits, CASE.ahead > 0)
 STALE = 0.2
 """Chance of a word of an epoch that is over before a word on `sampled` or `proposed`."""
 STUCK = 2000
@@ -26,23 +27,16 @@ STUCK = 2000
 
 @dataclass(frozen=True)
 class Tag:
-    """As `hc1gen.rtl.types.tag`; the sequence is 0."""
+    """As `hc1gen.rtl.payloads.tag`; the sequence is 0."""
 
     position: int
     epoch: int
     predict: int
 
     @classmethod
-    def of(cls, word: int) -> "Tag":
-        at = CASE.position_bits + SEQUENCE_BITS
-        assert not word >> CASE.position_bits & (1 << SEQUENCE_BITS) - 1, "sequence is not 0"
-        position, epoch = word & (1 << CASE.position_bits) - 1, word >> at & EPOCHS - 1
-        return cls(position, epoch, word >> at + EPOCH_BITS)
-
-    @property
-    def word(self) -> int:
-        at = CASE.position_bits + SEQUENCE_BITS
-        return self.position | self.epoch << at | self.predict << at + EPOCH_BITS
+    def of(cls, tag: data.Const) -> "Tag":
+        assert tag.sequence == 0, "sequence is not 0"
+        return cls(tag.position, tag.epoch, tag.predict)
 
 
 @dataclass
@@ -94,20 +88,23 @@ class Pipeline:
     """Takes issued tokens in order into a KV cache, and gives out what follows those that the head gate passes.
 
     At most `capacity` tokens wait for the gate, each for one of `latencies` clocks at least; behind the gate is one.
-    `choose(heard)` is the word that goes back, `bits` bits and its tag above them, or None if that cannot be said yet.
+    `choose(heard)` says the fields of the word that goes back, a `layout`, all but its tag; or None if that cannot be
+    said yet.
     """
 
-    def __init__(self, dut: Any, ends: tuple[str, str], bits: int, shape: dict, pattern: str, choose: Any):
+    def __init__(
+        self, dut: Any, ends: tuple[str, str], layout: data.StructLayout, shape: dict, pattern: str, choose: Any
+    ):
         issue, answers = ends
         self.rng = random.Random(f"{cocotb.RANDOM_SEED} {issue} {pattern}")
         self.valid, self.ready = getattr(dut, f"{issue}__valid"), getattr(dut, f"{issue}__ready")
         self.payload = getattr(dut, f"{issue}__payload")
-        self.name, self.bits, self.shape, self.choose = issue, bits, shape, choose
+        self.name, self.layout, self.shape, self.choose = issue, layout, shape, choose
         self.answer = Offer(dut, answers, self.rng)
         self.memory: list[int | None] = [None] * CASE.context
         self.waiting: deque[Heard] = deque()
         self.inside: Heard | None = None
-        self.result: int | None = None
+        self.result: dict[str, int] | None = None
         self.extra = False
         """A stale word is being offered, which the pipeline itself did not make."""
         self.stall = Pause(STALL_PATTERNS[pattern].stall, f"{cocotb.RANDOM_SEED} {issue}")
@@ -147,9 +144,10 @@ class Pipeline:
         moved = word is not None and bool(self.ready.value)
         self._held = None if moved else word
         if moved:
-            tag = Tag.of(word >> CASE.token_bits)
+            issued = ISSUED.from_bits(word)
+            tag = Tag.of(issued.tag)
             assert tag.position < CASE.context, f"{self.name}: position {tag.position}"
-            self.memory[tag.position] = word & (1 << CASE.token_bits) - 1
+            self.memory[tag.position] = issued.token
             text = list(self.memory[: tag.position + 1])
             self.waiting.append(Heard(tag, text, now + self.rng.choice(self.shape["latencies"])))
         return moved
@@ -178,13 +176,13 @@ class Pipeline:
             if self.extra:
                 word = self._stale(epoch)
             elif self.result is not None:
-                word = self.result | self.inside.tag.word << self.bits
+                word = to_bits(self.layout, {**self.result, "tag": vars(self.inside.tag)})
         self.answer.put(word)
 
     def _stale(self, epoch: int) -> int:
         """A word whose epoch is neither this one nor the next."""
         tag = Tag(self.rng.randrange(CASE.context), (epoch - self.rng.randint(1, EPOCHS - 2)) % EPOCHS, 1)
-        return self.rng.getrandbits(self.bits) | tag.word << self.bits
+        return to_bits(self.layout, {**noise(self.layout, self.rng), "tag": vars(tag)})
 
     def _set_ready(self, moved: bool) -> None:
         if moved:
@@ -198,11 +196,11 @@ class World:
     def __init__(self, dut: Any, scenario: dict, pattern: str):
         self.dut, self.conversations = dut, scenario["conversations"]
         self.models = Pretended(CASE.vocab, tuple(CASE.eos), scenario["agreement"])
-        self.target = Pipeline(dut, ("issue", "sampled"), ANSWER_BITS, scenario["target"], pattern, self._verify)
+        self.target = Pipeline(dut, ("issue", "sampled"), SAMPLED, scenario["target"], pattern, self._verify)
         self.draft = None
         if CASE.ahead:
             ends = "draft_issue", "proposed"
-            self.draft = Pipeline(dut, ends, CASE.token_bits, scenario["draft"], pattern, self._propose)
+            self.draft = Pipeline(dut, ends, PROPOSED, scenario["draft"], pattern, self._propose)
         self.queue: deque[tuple[int, list[int]]] = deque()
         self.counts = dict.fromkeys(("drafted", "accepted", "rejected", "flushed"), 0)
         self.expected = [(c, index) for c in self.conversations for index in range(len(c["answer"]))]
@@ -293,7 +291,7 @@ class World:
         for pipeline in self._pipelines():
             if pipeline.answer.word is None:
                 continue
-            epoch = Tag.of(pipeline.answer.word >> pipeline.bits).epoch
+            epoch = pipeline.layout.from_bits(pipeline.answer.word).tag.epoch
             assert epoch == self.epoch % EPOCHS or pipeline.answer.ready.value, f"{pipeline.name}: stale, and waits"
 
     def _decision(self, left: Heard, word: int) -> None:
@@ -301,9 +299,10 @@ class World:
         assert self.decided < len(self.expected), "a decision too many"
         conversation, index = self.expected[self.decided]
         token, last, _, outcome, proposal = conversation["answer"][index]
-        want = token | (outcome << CASE.token_bits | (proposal or 0) << CASE.token_bits + 2 if self.draft else 0)
-        got = word & (1 << ANSWER_BITS) - 1
-        assert got == want, f"decision {self.decided}: {got:#x}, not {want:#x}"
+        want = {"token": token} | ({"outcome": outcome, "proposal": proposal or 0} if self.draft else {})
+        said = SAMPLED.from_bits(word)
+        got = {name: said[name] for name in want}
+        assert got == want, f"decision {self.decided}: {got}, not {want}"
         text = conversation["prompt"][: CASE.context] + [said[0] for said in conversation["answer"][:index]]
         assert left.text == text, f"decision {self.decided}: the target heard {left.text}, not {text}"
         self.decided += 1
@@ -331,7 +330,7 @@ class World:
 
     def _record(self, said: Heard, word: int) -> None:
         """A proposal goes into the queue, with what the draft had heard."""
-        self.queue.append((word & (1 << CASE.token_bits) - 1, said.text))
+        self.queue.append((PROPOSED.from_bits(word).token, said.text))
         self.counts["drafted"] += 1
         self.deepest = max(self.deepest, len(self.queue))
         assert len(self.queue) <= CASE.ahead, f"{len(self.queue)} records"
@@ -340,19 +339,19 @@ class World:
     def _key(self) -> str:
         return f"{int(self.dut.held_temperature.value)} {int(self.dut.held_seed.value)}"
 
-    def _propose(self, heard: Heard) -> int:
-        """The draft's word."""
-        return self.models.draft(self._key, heard.text)
+    def _propose(self, heard: Heard) -> dict[str, int]:
+        """What the draft says."""
+        return {"token": self.models.draft(self._key, heard.text)}
 
-    def _verify(self, heard: Heard) -> int | None:
-        """The target's word, once the draft's is recorded where that is to be verified."""
+    def _verify(self, heard: Heard) -> dict[str, int] | None:
+        """What the target says, once the draft's token is recorded where that is to be verified."""
         token = self.models.target(self._key, heard.text)
         if not self.draft:
-            return token
+            return {"token": token}
         outcome, proposal = Outcome.SAMPLED, 0
         if self.dut.verify.value:
             if not self.queue:
                 return None
             proposal = self.queue[0][0]
             outcome = Outcome.ACCEPTED if proposal == token else Outcome.REJECTED
-        return token | outcome << CASE.token_bits | proposal << CASE.token_bits + 2
+        return {"token": token, "outcome": outcome, "proposal": proposal}

@@ -10,8 +10,8 @@ from cmvm.together import Run, check_together
 from embedding.shapes import make_plan
 
 from hc1gen.golden.swiglu import swiglu
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import Numerics
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import Numerics
 from hc1gen.rtl.swiglu import SwiGlu
 
 
@@ -27,7 +27,7 @@ def run(n: Numerics, pairs: int, gates: np.ndarray, ups: np.ndarray) -> Run:
     width = max(n.config.gate_bits, n.config.up_bits)
     sent = np.stack([gates, ups], axis=1).reshape(-1, 2 * pairs)
     received = swiglu(gates, ups, n).reshape(-1, pairs)
-    words = {"x": [pack(b, width) for b in sent]}, {"y": [pack(b, n.hidden_bits) for b in received]}
+    words = {"x": [pack(b, width) for b in sent]}, {"y": [pack(b, n.intermediate_bits) for b in received]}
     return Run(SwiGlu(n, pairs), *words, through(SwiGlu.latency, SwiGlu.pace, len(sent)))
 
 
@@ -54,11 +54,11 @@ def some_gates(n: Numerics, pairs: int) -> Run:
 
 
 def test_swiglu():
-    narrow = {"gate_frac": 4, "gate_bits": 10, "up_bits": 6, "hidden_bits": 10, "silu_index": 3}
+    narrow = {"gate_frac": 4, "gate_bits": 10, "up_bits": 6, "intermediate_bits": 10, "silu_index": 3}
     runs = {
         "every_gate": every_gate(numerics(**narrow), 3),
         "model": some_gates(numerics(), 4),
-        "nothing_dropped": some_gates(numerics(hidden_bits=24, gate_bits=12, up_bits=8), 1),
+        "nothing_dropped": some_gates(numerics(intermediate_bits=24, gate_bits=12, up_bits=8), 1),
         "gate_within_table": some_gates(numerics(gate_bits=10, up_bits=14), 2),
     }
     check_together("swiglu", runs, STALL_PATTERNS)

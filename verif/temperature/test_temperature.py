@@ -10,8 +10,8 @@ from cmvm.together import WAIVERS
 from embedding.shapes import make_plan
 
 from hc1gen.golden.sampler import slope
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.numerics import TEMPERATURE_BITS
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.numeric.numerics import TEMPERATURE_BITS
 from hc1gen.rtl.temperature import Temperature
 
 ALL = range(1 << TEMPERATURE_BITS)

@@ -8,9 +8,9 @@ from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from bench.timing import between
 from cmvm.together import WAIVERS
-from embedding.shapes import word
 
 from hc1gen.golden.threefry import Stream
+from hc1gen.rtl.payloads import to_bits
 from hc1gen.rtl.threefry import RANDOM, SEED_BITS, Threefry
 
 
@@ -25,7 +25,7 @@ def test_words(counter_bits, which):
     timing = between(Threefry.latency, "x", turns, "y", turns)
     timing += between(Threefry.recovery, "y", turns[:-1], "x", turns[1:])
     case = {
-        "seeds": seeds, "positions": positions, "words": [word(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
+        "seeds": seeds, "positions": positions, "words": [to_bits(RANDOM, {"test": t, "draw": d}) for t, d in pairs],
         "latency": Threefry.latency, "patterns": list(STALL_PATTERNS), "timing": timing,
     }  # fmt: skip
     sources = [WAIVERS, convert(Threefry(counter_bits, which), "threefry")]

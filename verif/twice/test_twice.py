@@ -7,7 +7,7 @@ import pytest
 from bench.check import check_streams
 from bench.timing import Span, between, paced
 
-from hc1gen.rtl.twice import Twice
+from hc1gen.rtl.replay import ReplayBuffer
 
 VECTORS = 30
 
@@ -17,9 +17,9 @@ def timing(beats: int) -> list[Span]:
     spans = []
     for vector in range(VECTORS):
         x, y = range(vector * beats, (vector + 1) * beats), range(2 * vector * beats, 2 * (vector + 1) * beats)
-        spans += between(Twice.latency, "x", x, "y", y[:beats]) + paced(Twice.pace, "y", y)
+        spans += between(ReplayBuffer.latency, "x", x, "y", y[:beats]) + paced(ReplayBuffer.pace, "y", y)
         if vector < VECTORS - 1:
-            spans += between(Twice.recovery, "y", [y[-1]], "x", [x[-1] + 1])
+            spans += between(ReplayBuffer.recovery, "y", [y[-1]], "x", [x[-1] + 1])
     return spans
 
 
@@ -29,5 +29,5 @@ def test_vectors(count, bits, beats):
     rng = random.Random(beats)
     vectors = [[rng.getrandbits(count * bits) for _ in range(beats)] for _ in range(VECTORS)]
     sent, said = [[*chain(*(vector * times for vector in vectors))] for times in (1, 2)]
-    twice = Twice(count, bits, beats)
+    twice = ReplayBuffer(count, bits, beats)
     check_streams("twice", twice, {"x": sent}, {"y": said}, constants={"turn": 0}, timing=timing(beats))

@@ -11,16 +11,17 @@ from bench.check import convert, written
 from bench.runner import simulate
 from bench.stalls import STALL_PATTERNS
 from cmvm.together import WAIVERS
-from embedding.shapes import beats, make_plan, word
+from embedding.shapes import beats, make_plan
 
 from hc1gen.golden import sampler
 from hc1gen.golden.chip import Distribution, verify
+from hc1gen.network import Plan
+from hc1gen.numeric.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.outcome import Outcome
-from hc1gen.quant.numerics import RANDOM_BITS, SLOPE_BITS
 from hc1gen.rtl.exponentials import memories
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.sampler import drawn_token
-from hc1gen.rtl.verifier import Verifier, chosen_token
+from hc1gen.rtl.payloads import chosen_token, drawn_token, to_bits
+from hc1gen.rtl.threefry import RANDOM
+from hc1gen.rtl.verifier import Verifier
 
 TEMPERATURES = (1, 1 << 10, 3 << 10, 1 << 12, 3 << 12)
 HIGHEST = (1 << RANDOM_BITS) - 1
@@ -136,6 +137,7 @@ def case_of(design: Verifier, vectors: list[Vector]) -> dict[str, object]:
     plan, n = design.plan, design.plan.n
     answers = [expected(v, plan) for v in vectors]
     noise = np.random.default_rng(1)
+    drawn = drawn_token(plan.token_bits, n.config.sample_bits, n.sample_sum_bits)
     offers, x = [], []
     for v in vectors:
         bits = n.config.logit_bits
@@ -149,15 +151,16 @@ def case_of(design: Verifier, vectors: list[Vector]) -> dict[str, object]:
         if v.q is not None:
             q = Distribution.of(v.q, sampler.slope(v.temperature or 1 << 12, n), n)
             record = {"token": v.proposal, "weight": int(q.e[v.proposal]), "total": q.z}
-            offer["head"] = word(drawn_token(plan), record)
+            offer["head"] = to_bits(drawn, record)
             offer["beats"] = [pack(b, n.config.sample_bits) for b in beats(q.e, plan.vocabulary, plan.lanes)]
         offers.append(offer)
     chosen = [
-        word(chosen_token(plan), {"token": token, "outcome": outcome, "proposal": v.proposal})
+        to_bits(chosen_token(plan.token_bits), {"token": token, "outcome": outcome, "proposal": v.proposal})
         for v, (token, outcome) in zip(vectors, answers, strict=True)
     ]
+    random = [to_bits(RANDOM, dict(zip(("test", "draw"), v.random, strict=True))) for v in vectors]
     return {
-        "x": x, "random": [v.random[0] | v.random[1] << RANDOM_BITS for v in vectors], "y": chosen, "offers": offers,
+        "x": x, "random": random, "y": chosen, "offers": offers,
         "clocks": [clocks(v, a, design) for v, a in zip(vectors, answers, strict=True)],
         "recovery": design.recovery, "beats": design.exponentials.beats, "patterns": list(STALL_PATTERNS),
     }  # fmt: skip

@@ -4,20 +4,17 @@ Both flows harden every CMVM tile as a block of its own and place the blocks, wi
 chip. No area is written down here: the flows size each block by its own synthesis and a utilisation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
+from ..folder.modules import Module
 from . import librelane, orfs
-from .design import Design, Memory
+from .design import Design
 from .sdc import sdc
 
 SDC = "flow/chip.sdc"
 
 
-def files(sources: Sequence[str], tiles: Iterable[str], memories: Mapping[str, str]) -> dict[str, Iterable[str]]:
-    """Path → lines of every file under `flow/`.
-
-    sources: Verilog files for synthesis, relative to the chip's folder; tiles: names of the tile modules; memories:
-    name and Verilog of every kind of memory.
-    """
-    design = Design(sources, list(tiles), [Memory.read(name, text) for name, text in memories.items()])
+def files(modules: Sequence[Module]) -> dict[str, Iterable[str]]:
+    """Path → lines of every file under `flow/`. modules: the Verilog files for synthesis."""
+    design = Design(modules)
     return {SDC: sdc(), **orfs.files(design), **librelane.files(design)}

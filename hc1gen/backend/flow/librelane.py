@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .design import Design
+from .design import Design, told
 from .orfs import MACRO_UTILISATION, UTILISATION
 from .sdc import CLOCK_NS
 
@@ -84,7 +84,7 @@ def _macro(name: str, libraries: dict[str, str]) -> Config:
 
 def _makefile(design: Design) -> Iterator[str]:
     yield "# make: hardens every tile, places them, then the chip. The memories' macros lie in macros/NAME/ before:"
-    yield from (f"# {memory}" for memory in design.memories)
+    yield from (f"# {told(memory)}" for memory in design.memories)
     yield "# gds/NAME.gds, lef/NAME.lef, lib/NAME.lib. What hc1gen synth says for sky130 has to be there, too."
     yield "LIBRELANE ?= librelane"
     yield "PYTHON ?= python3"

@@ -3,9 +3,10 @@
 The flow finds block B's configuration in folder B beside the chip's, and its results by `DESIGN_NICKNAME`_B.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from .design import Design, Memory
+from ..folder.modules import MemoryModule
+from .design import Design, told
 
 FOLDER = "flow/orfs"
 UTILISATION = 40
@@ -60,7 +61,7 @@ def _chip(design: Design) -> Iterator[str]:
     yield f"export CORE_UTILIZATION ?= {MACRO_UTILISATION}"
 
 
-def _memories(memories: Iterable[Memory]) -> Iterator[str]:
+def _memories(memories: Sequence[MemoryModule]) -> Iterator[str]:
     names = [memory.name.upper() for memory in memories]
     yield "# SRAM macros of the chip's memories: set these, on the command line or in the file that MEMORIES names."
     yield "# _LEF, _LIB, _GDS: views of the macros, several where a memory is made of several;"
@@ -70,7 +71,7 @@ def _memories(memories: Iterable[Memory]) -> Iterator[str]:
     yield "include $(MEMORIES)"
     yield "endif"
     for memory, name in zip(memories, names, strict=True):
-        yield f"# {memory}"
+        yield f"# {told(memory)}"
         yield from (f"{name}_{view} ?=" for view in (*VIEWS, "V"))
     yield f"NEEDED := {_lines(f'{name}_{view}' for name in names for view in VIEWS)}"
     yield "MISSING := $(foreach view,$(NEEDED),$(if $($(view)),,$(view)))"

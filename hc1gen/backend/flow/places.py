@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import InputError, problem
 from .. import check
-from ..bake import is_baked
+from ..folder.chip_folder import ChipFolder
 from .librelane import FOLDER
 from .orfs import UTILISATION
 
@@ -39,15 +39,15 @@ class Macro:
     height: float
 
 
-def instances(rtl_dir: Path, macros: Iterable[str]) -> Iterator[tuple[str, str]]:
+def instances(folder: ChipFolder, macros: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(path, module) of every instance of `macros` in the chip, as its Verilog says."""
     inside: dict[str, list[tuple[str, str]]] = {}
-    for text in (file.read_text() for file in sorted((rtl_dir / "rtl").rglob("*.v"))):
+    for text in (file.read_text() for file in (*folder.blocks.values(), *folder.netlists.values())):
         starts = [*MODULE.finditer(text)]
         ends = [start.start() for start in starts[1:]] + [len(text)]
         for start, end in zip(starts, ends, strict=True):
             inside[start[1]] = INSTANCE.findall(text, start.end(), end)
-    wanted, todo = {*macros}, [("", "chip")]
+    wanted, todo = {*macros}, [("", folder.manifest.top)]
     while todo:
         path, module = todo.pop()
         if module in wanted:
@@ -78,8 +78,9 @@ def _up(length: float) -> float:
     return round(-(-length // GRID) * GRID, 3)
 
 
-def places(rtl_dir: Path, logic: float, config: Mapping[str, Any]) -> dict[str, Any]:
+def places(folder: ChipFolder, logic: float, config: Mapping[str, Any]) -> dict[str, Any]:
     """LibreLane's configuration of the die and of every macro's place. `InputError` where a macro has no LEF file."""
+    rtl_dir = folder.path
     sizes, problems = {}, []
     for module in config["MACROS"]:
         lef = rtl_dir / FOLDER / "macros" / module / "lef" / f"{module}.lef"
@@ -90,7 +91,7 @@ def places(rtl_dir: Path, logic: float, config: Mapping[str, Any]) -> dict[str, 
             sizes[module] = float(found[1]), float(found[2])
     if problems:
         raise InputError(rtl_dir, problems)
-    macros = [Macro(path, module, *sizes[module]) for path, module in instances(rtl_dir, sizes)]
+    macros = [Macro(path, module, *sizes[module]) for path, module in instances(folder, sizes)]
     corners, width, height = rows(macros, logic)
     placed: dict[str, dict[str, Any]] = {module: {} for module in config["MACROS"]}
     for macro in macros:
@@ -116,9 +117,8 @@ def logic_area(rtl_dir: Path) -> float:
 
 def write(rtl_dir: Path) -> str:
     """Write `PLACES` into a baked folder; what is said of it."""
-    if not is_baked(rtl_dir):
-        raise InputError(rtl_dir, "not a baked chip")
-    config = places(rtl_dir, logic_area(rtl_dir), json.loads((rtl_dir / CONFIG).read_text()))
+    folder = ChipFolder.read(rtl_dir)
+    config = places(folder, logic_area(rtl_dir), json.loads((rtl_dir / CONFIG).read_text()))
     (rtl_dir / PLACES).write_text(json.dumps(config, indent=2) + "\n")
     _, _, width, height = config["DIE_AREA"]
     count = sum(len(macro["instances"]) for macro in config["MACROS"].values())

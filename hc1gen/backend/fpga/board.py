@@ -1,12 +1,13 @@
 """A chip behind a serial line: the top module of an FPGA design."""
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...quant.numerics import TEMPERATURE_BITS
+from ...numeric.numerics import TEMPERATURE_BITS
+from ...rtl.payloads import concatenated, output_token, prompt_token
 from ...settings import LIMIT_BITS, SEED_BITS
-from .link import CLOCKS_BITS, HEADER_BYTES, SPECULATE_BITS, TOKEN_BITS, Link
+from .link import CLOCKS_BITS, HEADER_BYTES, SETTINGS, TOKEN, TOKEN_BYTES, Link
 from .uart import Receiver, Transmitter
 
 RESET_CLOCKS = 16
@@ -21,6 +22,7 @@ class Board(wiring.Component):
 
     def __init__(self, link: Link, clock_hz: int, baud: int, divide: int = 1):
         self.link, self.divide = link, divide
+        self.prompt, self.out = prompt_token(link.token_bits), output_token(link.token_bits, link.draft)
         self.bit_clocks = clock_hz // divide // baud
         super().__init__({"clk_in": In(1), "reset": In(1), "rx": In(1), "tx": Out(1), "lost": Out(1)})
 
@@ -53,10 +55,10 @@ class Board(wiring.Component):
 
     def _chip(self, m: Module) -> dict[str, Signal]:
         """The chip's ports by name; its counters are left open."""
-        widths = {"prompt__payload": self.link.token_bits + 1, "prompt__valid": 1, "limit": LIMIT_BITS,
+        widths = {"prompt__payload": self.prompt.size, "prompt__valid": 1, "limit": LIMIT_BITS,
                   "temperature": TEMPERATURE_BITS, "seed": SEED_BITS, "out__ready": 1}  # fmt: skip
         widths |= {"speculate": 1} if self.link.draft else {}
-        outputs = {"prompt__ready": 1, "out__payload": self.link.out_bits, "out__valid": 1, "clocks": CLOCKS_BITS}
+        outputs = {"prompt__ready": 1, "out__payload": self.out.size, "out__valid": 1, "clocks": CLOCKS_BITS}
         ports = {name: Signal(bits, name=f"chip_{name}") for name, bits in (widths | outputs).items()}
         nets = {f"{'i' if name in widths else 'o'}_{name}": signal for name, signal in ports.items()}
         m.submodules.chip = Instance("chip", i_clk=ClockSignal(), i_rst=ResetSignal(), **nets)
@@ -66,9 +68,9 @@ class Board(wiring.Component):
         """Settings, then tokens, until one is the last."""
         m.submodules.receiver = receiver = Receiver(self.bit_clocks)
         m.d.comb += receiver.line.eq(self.rx)
-        settings, token = Signal(8 * HEADER_BYTES), Signal(TOKEN_BITS)
+        settings, token = Signal(8 * HEADER_BYTES), Signal(8 * TOKEN_BYTES)
         at_settings, count = Signal(init=1), Signal(range(HEADER_BYTES))
-        last = receiver.byte[-1]
+        shifted = TOKEN(Cat(token[8:], receiver.byte))
         with m.If(chip["prompt__ready"]):
             m.d.sync += chip["prompt__valid"].eq(0)
         with m.If(receiver.valid):
@@ -78,18 +80,15 @@ class Board(wiring.Component):
                 with m.If(count == HEADER_BYTES - 1):
                     m.d.sync += [count.eq(0), at_settings.eq(0)]
             with m.Else():
-                m.d.sync += token.eq(Cat(token[8:], receiver.byte))
-                with m.If(count == 1):
-                    m.d.sync += [count.eq(0), at_settings.eq(last), chip["prompt__valid"].eq(1)]
+                m.d.sync += token.eq(shifted)
+                with m.If(count == TOKEN_BYTES - 1):
+                    m.d.sync += [count.eq(0), at_settings.eq(shifted.last), chip["prompt__valid"].eq(1)]
                 with m.If(chip["prompt__valid"] & ~chip["prompt__ready"]):
                     m.d.sync += self.lost.eq(1)
-        m.d.comb += chip["prompt__payload"].eq(Cat(token[: self.link.token_bits], token[-1]))
-        first = 0
-        for name, bits in (("limit", LIMIT_BITS), ("temperature", TEMPERATURE_BITS), ("seed", SEED_BITS),
-                           ("speculate", SPECULATE_BITS)):  # fmt: skip
-            if name in chip:
-                m.d.comb += chip[name].eq(settings[first : first + bits])
-            first += bits
+        taken, given = TOKEN(token), SETTINGS(settings)
+        prompt = concatenated(self.prompt, {name: taken[name] for name, _ in TOKEN})
+        m.d.comb += chip["prompt__payload"].eq(prompt)
+        m.d.comb += [chip[name].eq(given[name]) for name, _ in SETTINGS if name in chip]
 
     def _answers(self, m: Module, chip: dict[str, Signal]) -> None:
         """Each token in whole bytes, then its clocks."""
@@ -97,7 +96,6 @@ class Board(wiring.Component):
         m.d.comb += self.tx.eq(transmitter.line)
         size = self.link.out_bytes
         bits, left = Signal(8 * size), Signal(range(size + 1))
-        padding = Const(0, 8 * size - CLOCKS_BITS - self.link.out_bits)
         m.d.comb += [
             transmitter.x.payload.eq(bits),
             transmitter.x.valid.eq(left != 0),
@@ -105,6 +103,7 @@ class Board(wiring.Component):
         ]
         with m.If(left == 0):
             with m.If(chip["out__valid"]):
-                m.d.sync += [bits.eq(Cat(chip["out__payload"], padding, chip["clocks"])), left.eq(size)]
+                said = concatenated(self.link.said, {"out": chip["out__payload"], "clocks": chip["clocks"]})
+                m.d.sync += [bits.eq(said), left.eq(size)]
         with m.Elif(transmitter.x.ready):
             m.d.sync += [bits.eq(bits >> 8), left.eq(left - 1)]

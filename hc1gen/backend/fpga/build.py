@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from ...errors import CheckFailed, InputError, ToolMissing, problem
 from ..amaranth_modules import to_verilog
-from ..bake import MANIFEST, is_baked
-from ..simulator import read_design
-from ..verilator_config import CONFIG
+from ..folder.chip_folder import ChipFolder
+from ..folder.manifest import Manifest
 from .board import Board
 from .link import Link
 
@@ -65,29 +63,28 @@ def build(rtl_dir: Path, target: Target, out: Path, progress: Progress | None = 
         raise ToolMissing(f"{', '.join(missing)}: not installed; pip install 'hc1gen[fpga]'")
     if out.exists():
         raise InputError(out, problem("output", "a file or folder", "none", "choose another with -o, or move it"))
-    if not is_baked(rtl_dir):
-        raise InputError(rtl_dir, f"not a baked chip: {MANIFEST} is missing or not hc1gen's; run hc1gen bake")
+    folder = ChipFolder.read(rtl_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}-{token_hex(4)}"
     try:
         work.mkdir()
-        built = _build(rtl_dir, target, work, progress or (lambda step: None))
+        built = _build(folder, target, work, progress or (lambda step: None))
         work.rename(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return built
 
 
-def link_of(manifest: dict[str, Any]) -> Link:
+def link_of(manifest: Manifest) -> Link:
     """The serial link of a baked chip."""
-    return Link(manifest["token_bits"], manifest["draft"] is not None)
+    return Link(manifest.token_bits, manifest.draft is not None)
 
 
-def _build(rtl_dir: Path, target: Target, work: Path, progress: Progress) -> Built:
-    link = link_of(json.loads((rtl_dir / MANIFEST).read_text()))
+def _build(folder: ChipFolder, target: Target, work: Path, progress: Progress) -> Built:
+    link = link_of(folder.manifest)
     board = Board(link, target.clock_hz, target.baud, target.divide)
     (work / "board.v").write_text(to_verilog({TOP: board})[TOP])
-    sources = [str(path.resolve()) for path in read_design(rtl_dir).sources if path.name != CONFIG]
+    sources = [str(path.resolve()) for path in folder.simulation_sources]
     progress("yosys: cells of the FPGA")
     script = [sys.executable, "-m", f"{__package__}.synthesis", TOP, str(target.multipliers), "board.json"]
     _run([*script, *sources, "board.v"], work, "yosys.log")

@@ -9,15 +9,21 @@ it has ended; in between, the chip takes tokens faster than a line brings them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from amaranth.lib import data
+
 from ...errors import InputError, problem
-from ...quant.numerics import TEMPERATURE_BITS
+from ...numeric.numerics import TEMPERATURE_BITS
+from ...rtl.payloads import output_token, prompt_token, to_bits
+from ...rtl.sequencer import CLOCKS_BITS
 from ...settings import LIMIT_BITS, SEED_BITS, Settings
 
-TOKEN_BITS = 16
-"""Of a prompt's token on the line, its end marker included."""
-SPECULATE_BITS = 8
-CLOCKS_BITS = 32
-HEADER_BYTES = (LIMIT_BITS + TEMPERATURE_BITS + SEED_BITS + SPECULATE_BITS) // 8
+SETTINGS = data.StructLayout(
+    {"limit": LIMIT_BITS, "temperature": TEMPERATURE_BITS, "seed": SEED_BITS, "speculate": 8}
+)  # fmt: skip
+"""What is on the line before a prompt."""
+TOKEN = prompt_token(15)
+"""A prompt's token on the line."""
+HEADER_BYTES, TOKEN_BYTES = SETTINGS.size // 8, TOKEN.size // 8
 
 
 @dataclass(frozen=True)
@@ -28,31 +34,34 @@ class Link:
     draft: bool
 
     def __post_init__(self) -> None:
-        if self.token_bits >= TOKEN_BITS:
-            expected = f"at most {TOKEN_BITS - 1} bits"
+        most = TOKEN["token"].width
+        if self.token_bits > most:
+            expected = f"at most {most} bits"
             raise InputError(
                 "serial link", problem("tokens", f"{self.token_bits} bits", expected, "bake another model")
             )
 
     @property
-    def out_bits(self) -> int:
-        """Of the chip's `out__payload`: token, last, reason; with a draft outcome and proposal."""
-        return self.token_bits + 3 + (2 + self.token_bits if self.draft else 0)
+    def said(self) -> data.StructLayout:
+        """What the board sends for a token: the chip's `out`, in whole bytes, and its `clocks`."""
+        out = output_token(self.token_bits, self.draft)
+        return data.StructLayout({"out": out, "padding": -out.size % 8, "clocks": CLOCKS_BITS})
 
     @property
     def out_bytes(self) -> int:
         """From the board for a token."""
-        return -(-self.out_bits // 8) + CLOCKS_BITS // 8
+        return self.said.size // 8
 
     def prompt(self, tokens: Sequence[int], settings: Settings) -> bytes:
-        """What the host sends."""
-        fields = ((settings.limit, LIMIT_BITS), (settings.temperature, TEMPERATURE_BITS), (settings.seed, SEED_BITS),
-                  (int(settings.speculate), SPECULATE_BITS))  # fmt: skip
-        words = [(token, TOKEN_BITS) for token in tokens[:-1]] + [(tokens[-1] | 1 << TOKEN_BITS - 1, TOKEN_BITS)]
-        return b"".join(value.to_bytes(bits // 8, "little") for value, bits in (*fields, *words))
+        """What the host sends. `ValueError` for no token, or for a token or a setting that does not fit its bits."""
+        *first, last = tokens
+        words = [*(to_bits(TOKEN, {"token": token}) for token in first), to_bits(TOKEN, {"token": last, "last": 1})]
+        header = to_bits(SETTINGS, vars(settings)).to_bytes(HEADER_BYTES, "little")
+        return header + b"".join(each.to_bytes(TOKEN_BYTES, "little") for each in words)
 
     def answer(self, received: bytes) -> list[tuple[int, int]]:
         """Words of `out__payload` and of `clocks`, one pair per token."""
-        size, clocks = self.out_bytes, CLOCKS_BITS // 8
-        words = [received[i : i + size] for i in range(0, len(received) - size + 1, size)]
-        return [(int.from_bytes(w[:-clocks], "little"), int.from_bytes(w[-clocks:], "little")) for w in words]
+        size, layout = self.out_bytes, self.said
+        starts = range(0, len(received) - size + 1, size)
+        words = [layout.from_bits(int.from_bytes(received[i : i + size], "little")) for i in starts]
+        return [(w.out.as_bits(), w.clocks) for w in words]

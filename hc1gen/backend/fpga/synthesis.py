@@ -4,6 +4,7 @@ Maps the design `TOP` to ECP5 cells, with at most `MULTIPLIERS` blocks MULT18X18
 others become logic.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -49,9 +50,10 @@ def main(top: str, multipliers: int, out: str, sources: list[str]) -> None:
     def run(command: str) -> None:
         libyosys.run_pass(command, design)
 
-    for source in sources:
-        # Slang keeps a count of ones short, where yosys' own reader adds bit by bit.
-        run(f"read_slang --top {Path(source).stem} {source}" if source.endswith(".sv") else f"read_verilog {source}")
+    for path in (Path(source).resolve() for source in sources):
+        with contextlib.chdir(path.parent):  # slang takes no quotes, and the way there may have spaces
+            # Slang keeps a count of ones short, where yosys' own reader adds bit by bit.
+            run(f"read_slang --top {path.stem} {path.name}" if path.suffix == ".sv" else f"read_verilog {path.name}")
     run(f"synth_ecp5 -top {top} -run begin:coarse")
     for command in ("proc", "flatten", "opt_expr", "opt_clean", "opt", "wreduce", "peepopt", "opt_clean"):
         run(command)

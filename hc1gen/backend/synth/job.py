@@ -8,17 +8,18 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
+from ..folder.layout import SYNTHESES
 from . import script
 from .adders import map_adders
 from .figures import Figures, measure
 from .fold import fold_adders
-from .jobs import Job, Plan
+from .jobs import Job, Sources
 from .library import Library
 from .netlist import Netlist
 from .timing import delay
 from .yosys import Yosys
 
-OUT, STORE = "synth", "jobs"
+OUT, STORE = SYNTHESES, "jobs"
 """Of a baked folder: what synthesis writes, and in it what it keeps for the next time."""
 NETLIST, FIGURES = "netlist.v", "figures.json"
 
@@ -29,10 +30,10 @@ class Mapper:
     A result appears whole or not at all, so that an interrupted run goes on where it stopped.
     """
 
-    def __init__(self, library: Library | None, plan: Plan, work: Path, yosys: Yosys):
-        store = plan.folder / OUT / STORE
+    def __init__(self, library: Library | None, sources: Sources, work: Path, yosys: Yosys):
+        store = sources.folder / OUT / STORE
         store.mkdir(parents=True, exist_ok=True)
-        self._boxes = plan.boxes
+        self._boxes = sources.boxes
         self.library, self._store, self._work, self._yosys = library, store, work, yosys
         self._liberty, self._split = work / "library.lib", work / "split.lib"
         self._salt = _salt(library)

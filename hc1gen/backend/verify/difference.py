@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...quant.provenance import Tensor
+from ...network.tensor import Tensor
 
 MOST = 1000
 """Differences that are listed for one tensor; the rest are counted."""

@@ -59,23 +59,23 @@ def _told(index: int, columns: int, act_bits: int) -> str:
 
 def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """acc, mantissa and shift, each int64 [patterns, places]."""
-    beats = [min(shape.part_beats, shape.beats - first) for first in range(0, shape.beats, shape.part_beats)]
-    parts = [_part(circuit, shape, part, count, vectors) for part, count in enumerate(beats)]
-    acc, mantissa, shift = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
+    beats = [min(shape.group_beats, shape.beats - first) for first in range(0, shape.beats, shape.group_beats)]
+    groups = [_group(circuit, shape, group, count, vectors) for group, count in enumerate(beats)]
+    acc, mantissa, shift = (np.concatenate(found, axis=1) for found in zip(*groups, strict=True))
     return acc, mantissa, shift
 
 
-def _part(
-    circuit: Circuit, shape: Shape, part: int, beats: int, vectors: np.ndarray
+def _group(
+    circuit: Circuit, shape: Shape, group: int, beats: int, vectors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """The answers of a part of the rows, read out in so many beats."""
+    """The answers of a group of the rows, read out in so many beats."""
     count = len(vectors)
     simulator = Simulator(circuit, count)
     simulator.scramble(random.Random(SEED))
     simulator.set_all("read", 0)
     simulator.set_all("beat", 0)
     simulator.set_all("step", 1)
-    for chosen, number in shape.chosen(part=part).items():
+    for chosen, number in shape.chosen(group=group).items():
         simulator.set_all(chosen, number)
     for plane in range(shape.act_bits):
         simulator.set_all("first", plane == 0)

@@ -1,26 +1,18 @@
 """The files of a baked folder against its manifest."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-from ..bake import MANIFEST
+from ..folder.chip_folder import ChipFolder
+from ..folder.target import different_files
 from .difference import Difference
 
-LATER = ("sim/", "synth/")
-"""Folders that other commands fill."""
 
-
-def file_differences(rtl_dir: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+def file_differences(folder: ChipFolder) -> Iterator[Difference]:
     """Files that are missing, that are not what the manifest says, and that it does not know."""
-    digests = manifest["files"]
-    found = {path.relative_to(rtl_dir).as_posix(): path for path in sorted(rtl_dir.rglob("*")) if path.is_file()}
-    for name, expected in digests.items():
-        if name not in found:
+    for name, found, expected in different_files(folder.path, folder.manifest.files):
+        if found is None:
             yield Difference("file", name, "missing")
-        elif (digest := hashlib.sha256(found[name].read_bytes()).hexdigest()) != expected:
-            yield Difference("file", name, "SHA-256", digest, expected)
-    for name in found.keys() - digests.keys() - {MANIFEST}:
-        if not name.startswith(LATER):
+        elif expected is None:
             yield Difference("file", name, "not in the manifest")
+        else:
+            yield Difference("file", name, "SHA-256", found, expected)

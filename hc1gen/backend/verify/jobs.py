@@ -59,7 +59,7 @@ class TileJob:
 
     def run(self) -> Reading:
         """Proved where adders stand, driven where they are gone."""
-        passes = {MAPPED: (), STRUCTURAL: ROMS, BEHAVIOURAL: (*ROMS, *COUNTS)}[self.source.view]
+        passes = {MAPPED: (), STRUCTURAL: ROMS}.get(self.source.view, (*ROMS, *COUNTS))
         circuit = self.source.circuit(*passes)
         return drive_tile(circuit, self.shape) if self.source.view == MAPPED else TileProof(circuit, self.shape).read()
 

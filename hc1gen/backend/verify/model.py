@@ -1,17 +1,19 @@
-"""The modules that hold a model's numbers: what is read of each, and what it must come to."""
+"""The modules that hold a model's numbers: what is read of each, and what it must come to.
 
-from collections.abc import Iterator, Mapping
+Everything that is expected follows from the network and from the checkpoint's tensors; nothing is asked of the code
+that writes the modules.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
+from ...network import Embedding, Linear, Network, Node, Norm, places
+from ...network.tensor import Tensor
 from ...quant.grid import row_bits
-from ...quant.provenance import Tensor
-from ...rtl.embedding import ROM
-from ...rtl.plan import Order
-from ...rtl.provenance import tensors, tile_tensors
-from ...rtl.tile import Tile
-from ...rtl.transformer import Transformer
+from ...quant.quantized import QuantizedModel
 from .difference import Difference, of_tensors
 from .jobs import Reading, Result, Shape, Source, TableJob, TileJob
 from .tables import signed
@@ -19,30 +21,29 @@ from .tables import signed
 
 @dataclass(frozen=True)
 class TilePart:
-    """A tile of the model."""
+    """The tile of a linear node; expected: its tensors."""
 
-    tile: Tile
+    node: Linear
+    expected: tuple[Tensor, ...]
 
     @property
     def module(self) -> str:
-        return self.tile.name
+        return self.node.module
 
     def job(self, source: Source) -> TileJob:
         """How it is read."""
-        t = self.tile
-        return TileJob(source, Shape(t.lanes, t.beats, t.act_bits, t.drop_bits, t.parts))
+        node, vectors = self.node, self.node.source
+        return TileJob(source, Shape(node.lanes, node.beats, vectors.act_bits, vectors.drop_bits, node.row_groups))
 
     def tensors(self, reading: Result) -> list[Tensor]:
         """What was read, in the order of the checkpoint."""
         assert isinstance(reading, Reading)
-        tile, found = self.tile, []
-        rows, columns = _places(tile.rows), _places(tile.columns)
+        rows, columns, found, first = places(self.node.rows), places(self.node.columns), [], 0
         weights = reading.weights[np.ix_(rows, columns)]
         mantissa, shift = reading.mantissa[rows], reading.shift[rows]
-        first = 0
-        for matrix in tile.matrices:
-            own = slice(first, first + len(matrix.weights))
-            found.append(Tensor(matrix.name, weights[own], mantissa[own], shift[own]))
+        for each in self.expected:
+            own = slice(first, first + len(each.integers))
+            found.append(Tensor(each.name, weights[own], mantissa[own], shift[own]))
             first = own.stop
         return found
 
@@ -50,16 +51,16 @@ class TilePart:
         """By tensor, row and column; what is wrong in padding, or beside the numbers, by row or place."""
         assert isinstance(reading, Reading)
         for place, fault in sorted(reading.faults.items()):
-            row = self.tile.rows[place]
-            name, own = _owner(self.tile, row)
+            row = self.node.rows[place]
+            name, own = self._owner(row)
             at = f"{name}, row {own}" if row is not None else f"place {place}, which holds no row"
             yield Difference("circuit", where, f"{at}: {fault}", tensor=name, row=own)
-        read = np.array([place not in reading.unread for place in _places(self.tile.rows)])
-        for found, expected in zip(self.tensors(reading), tile_tensors(self.tile), strict=True):
+        read = np.array([place not in reading.unread for place in places(self.node.rows)])
+        for found, expected in zip(self.tensors(reading), self.expected, strict=True):
             rows, read = np.split(read, [len(expected.integers)])
             yield from of_tensors(where, found, expected, rows)
-        padding_rows = [place for place, row in enumerate(self.tile.rows) if row is None]
-        padding_columns = [lane for lane, column in enumerate(self.tile.columns) if column is None]
+        padding_rows = [place for place, row in enumerate(self.node.rows) if row is None]
+        padding_columns = [lane for lane, column in enumerate(self.node.columns) if column is None]
         for place in padding_rows:
             if reading.weights[place].any():
                 yield Difference("circuit", where, f"place {place}, which holds no row, has weights")
@@ -67,24 +68,36 @@ class TilePart:
             if reading.weights[:, lane].any():
                 yield Difference("circuit", where, f"lane {lane}, which holds no column, has weights")
 
+    def _owner(self, row: int | None) -> tuple[str | None, int | None]:
+        """(tensor, its row) of a row of the tile."""
+        for each in self.expected:
+            if row is None:
+                break
+            if row < len(each.integers):
+                return each.name, row
+            row -= len(each.integers)
+        return None, None
+
 
 @dataclass(frozen=True)
 class GainPart:
-    """The gains of a norm: `order` is that of the residual stream."""
+    """The gains of a norm, `bits` each."""
 
-    module: str
+    node: Norm
     expected: Tensor
-    order: Order
-    lanes: int
     bits: int
+
+    @property
+    def module(self) -> str:
+        return self.node.module
 
     def job(self, source: Source) -> TableJob:
         """How they are read."""
-        return TableJob(source, "beat", len(self.order) // self.lanes, (("gain", self.lanes),))
+        return TableJob(source, "beat", len(self.node.order) // self.node.lanes, (("gain", self.node.lanes),))
 
     def tensors(self, found: Result) -> list[Tensor]:
         assert isinstance(found, dict)
-        gains = signed(found["gain"].reshape(-1)[_places(self.order)], self.bits)
+        gains = signed(found["gain"].reshape(-1)[places(self.node.order)], self.bits)
         return [Tensor(self.expected.name, gains)]
 
     def differences(self, where: str, found: Result) -> Iterator[Difference]:
@@ -95,19 +108,21 @@ class GainPart:
 class EmbeddingPart:
     """The embedding ROM."""
 
-    module: str
+    node: Embedding
     expected: Tensor
-    order: Order
+
+    @property
+    def module(self) -> str:
+        return self.node.module
 
     def job(self, source: Source) -> TableJob:
         """How it is read."""
-        return TableJob(
-            source, "token", len(self.expected.integers), (("row", len(self.order)), ("scale", 1), ("mirrored", 1))
-        )
+        lanes = (("row", len(self.node.order)), ("scale", 1), ("mirrored", 1))
+        return TableJob(source, "token", self.node.vocab, lanes)
 
     def tensors(self, found: Result) -> list[Tensor]:
         assert isinstance(found, dict)
-        weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, _places(self.order)]
+        weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, places(self.node.order)]
         weights = np.where(found["mirrored"] == 1, -weights, weights)
         scale = found["scale"][:, 0]
         return [Tensor(self.expected.name, weights, scale, np.zeros_like(scale))]
@@ -119,27 +134,34 @@ class EmbeddingPart:
 Part = TilePart | GainPart | EmbeddingPart
 
 
-def parts(transformer: Transformer) -> list[Part]:
+@singledispatch
+def part(node: Node, model: QuantizedModel) -> Part | None:
+    """What is read back of a node; None where nothing is hardwired in it. `TypeError` where no file says how."""
+    if node.tensors:
+        raise TypeError(f"nothing says how the tensors of {type(node).__name__} are read back")
+    return None
+
+
+@part.register
+def _(node: Linear, model: QuantizedModel) -> Part | None:
+    return TilePart(node, tuple(node.hardwired(model)))
+
+
+@part.register
+def _(node: Norm, model: QuantizedModel) -> Part | None:
+    (expected,) = node.hardwired(model)
+    return GainPart(node, expected, model.config.gain_bits)
+
+
+@part.register
+def _(node: Embedding, model: QuantizedModel) -> Part | None:
+    (expected,) = node.hardwired(model)
+    return EmbeddingPart(node, expected)
+
+
+def parts(network: Network, model: QuantizedModel) -> list[Part]:
     """In the order of the tensors in the Merkle tree."""
-    plan, prefix = transformer.plan, transformer.plan.prefix
-    named = tensors(transformer)
-    tiles = transformer.tiles()
-    bits = plan.n.config.gain_bits
-
-    def gain(name: str) -> GainPart:
-        return GainPart(f"{prefix}{name}", next(named), plan.residual, plan.lanes, bits)
-
-    def tile() -> TilePart:
-        part = TilePart(next(tiles))
-        for _ in part.tile.matrices:
-            next(named)
-        return part
-
-    found: list[Part] = [EmbeddingPart(prefix + ROM, next(named), plan.residual)]
-    for index in range(len(transformer.model.layers)):
-        found += [gain(f"layer{index}_attention_gain"), tile(), tile()]
-        found += [gain(f"layer{index}_mlp_gain"), tile(), tile()]
-    return [*found, gain("final_gain"), tile()]
+    return [found for node in network.nodes if (found := part(node, model)) is not None]
 
 
 def whole(result: Result) -> bool:
@@ -147,24 +169,7 @@ def whole(result: Result) -> bool:
     return not (isinstance(result, Reading) and result.unread)
 
 
-def found_tensors(parts: list[Part], results: Mapping[str, Result]) -> Iterator[Tensor]:
+def found_tensors(parts: Sequence[Part], results: Mapping[str, Result]) -> Iterator[Tensor]:
     """What was read of a whole model, in the order of its Merkle tree."""
-    for part in parts:
-        yield from part.tensors(results[part.module])
-
-
-def _places(order: Order) -> list[int]:
-    """Index → where in the order it is."""
-    where = {index: place for place, index in enumerate(order) if index is not None}
-    return [where[index] for index in range(len(where))]
-
-
-def _owner(tile: Tile, row: int | None) -> tuple[str | None, int | None]:
-    """(tensor, its row) of a row of the tile."""
-    for matrix in tile.matrices:
-        if row is None:
-            break
-        if row < len(matrix.weights):
-            return matrix.name, row
-        row -= len(matrix.weights)
-    return None, None
+    for each in parts:
+        yield from each.tensors(results[each.module])

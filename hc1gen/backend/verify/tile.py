@@ -21,17 +21,17 @@ class Shape:
     beats: int
     act_bits: int
     drop_bits: int
-    parts: int
+    row_groups: int
 
     @property
-    def part_beats(self) -> int:
-        """Beats of a part; the last one may have fewer."""
-        return -(-self.beats // self.parts)
+    def group_beats(self) -> int:
+        """Beats of a group; the last one may have fewer."""
+        return -(-self.beats // self.row_groups)
 
-    def chosen(self, beat: int | None = None, part: int = 0) -> dict[str, int]:
-        """Numbers on the ports that choose rows: of a part, or of the part with a beat."""
-        place = {} if beat is None else {"beat": beat % self.part_beats}
-        return place | ({"part": part if beat is None else beat // self.part_beats} if self.parts > 1 else {})
+    def chosen(self, beat: int | None = None, group: int = 0) -> dict[str, int]:
+        """Numbers on the ports that choose rows: of a group, or of the group with a beat."""
+        place = {} if beat is None else {"beat": beat % self.group_beats}
+        return place | ({"group": group if beat is None else beat // self.group_beats} if self.row_groups > 1 else {})
 
     @property
     def half(self) -> int:
@@ -96,7 +96,7 @@ class TileProof:
         held = self._view(read=0)
         for beat in range(self.shape.beats):
             view = self._view(read=1, **self.shape.chosen(beat))
-            part = beat // self.shape.part_beats
+            group = beat // self.shape.group_beats
             for lane in range(self.shape.lanes):
                 place = beat * self.shape.lanes + lane
                 try:
@@ -104,7 +104,7 @@ class TileProof:
                         self._check_held(held, [n for port in PORTS[-3:] for n in self._lane(port, lane)])
                     mantissa[place] = view.constant(self._next(self._lane("mantissa", lane)))
                     shift[place] = _signed(view.constant(bits := self._next(self._lane("shift", lane))), len(bits))
-                    row, constant = self._read_out(view, lane, part)
+                    row, constant = self._read_out(view, lane, group)
                     weights[place] = row.weights
                     unread.remove(place)
                     self._check_product(row, constant, len(self._lane("acc", lane)))
@@ -112,8 +112,8 @@ class TileProof:
                     faults[place] = str(fault)
         return Reading(weights, mantissa, shift, faults, frozenset(unread))
 
-    def _read_out(self, view: View, lane: int, part: int) -> tuple[Row, int]:
-        """The row of a part that comes out at one place, and the constant that is added to it."""
+    def _read_out(self, view: View, lane: int, group: int) -> tuple[Row, int]:
+        """The row of a group that comes out at one place, and the constant that is added to it."""
         bits = self._lane("acc", lane)
         form = view.form(self._next(bits))
         modulus = 1 << len(bits)
@@ -121,8 +121,8 @@ class TileProof:
         register = [places.pop(1 << i) for i in range(len(bits)) if 1 << i in places]
         if places or len(register) != len(set(register)):
             raise Unreadable("what is read out is not one register and a constant")
-        whole = self._whole(register, part) if len(register) == len(bits) else register
-        return self._row(tuple(whole), part), form.constant
+        whole = self._whole(register, group) if len(register) == len(bits) else register
+        return self._row(tuple(whole), group), form.constant
 
     def _check_product(self, row: Row, constant: int, width: int) -> None:
         """What comes out of a row and a constant, modulo two to the width, is the rounded product.
@@ -137,18 +137,18 @@ class TileProof:
         if step * int(np.abs(row.weights).sum()) >= modulus // 2:
             raise Unreadable(f"{width} bits do not hold its largest result")
 
-    def _row(self, register: tuple[Net, ...], part: int) -> Row:
-        """What a row's register counts in a part, least significant bit first; none: a place that is always 0."""
+    def _row(self, register: tuple[Net, ...], group: int) -> Row:
+        """What a row's register counts in a group, least significant bit first; none: a place that is always 0."""
         if not register:
             return Row(np.zeros(len(self._column), np.int64), self.shape.half, 0, 0)
-        if (part, register) not in self._rows:
-            self._rows[part, register] = self._counted(register, self._views(part))
-        return self._rows[part, register]
+        if (group, register) not in self._rows:
+            self._rows[group, register] = self._counted(register, self._views(group))
+        return self._rows[group, register]
 
-    def _whole(self, register: list[Net], part: int) -> list[Net]:
+    def _whole(self, register: list[Net], group: int) -> list[Net]:
         """A register of which only the lower bits are read out, with the bits that are shifted into them."""
         while True:
-            coefficients = self._views(part)["middle"].form(self._next(register)).coefficients
+            coefficients = self._views(group)["middle"].form(self._next(register)).coefficients
             upper = [
                 net for net, coefficient in coefficients.items()
                 if net in self._following and net not in register
@@ -220,19 +220,19 @@ class TileProof:
 
     @cached_property
     def _held(self) -> View:
-        """The circuit where no step is taken, in whatever part."""
+        """The circuit where no step is taken, in whatever group."""
         return self._view(step=0)
 
-    def _views(self, part: int) -> Mapping[str, View]:
-        """The circuit in the steps of a part."""
-        if part not in self._cases:
-            chosen = self.shape.chosen(part=part)
-            self._cases[part] = {
+    def _views(self, group: int) -> Mapping[str, View]:
+        """The circuit in the steps of a group."""
+        if group not in self._cases:
+            chosen = self.shape.chosen(group=group)
+            self._cases[group] = {
                 "first": self._view(step=1, first=1, last=0, **chosen),
                 "middle": self._view(step=1, first=0, last=0, **chosen),
                 "last": self._view(step=1, first=0, last=1, **chosen),
             }
-        return self._cases[part]
+        return self._cases[group]
 
     def _view(self, **ports: int) -> View:
         """The circuit with input ports at these numbers."""

@@ -1,7 +1,7 @@
 """A baked chip against its checkpoint: every number read back from the Verilog, the manifest, the files, the root."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,25 +11,27 @@ from pathlib import Path
 from ...errors import InputError, problem
 from ...frontend.jsonfile import read_object
 from ...frontend.model import ModelIR
-from ...quant import provenance
-from ...quant.provenance import parameters_leaf
+from ...network import merkle
+from ...network.merkle import parameters, parameters_leaf
+from ...progress import Progress, silent
 from ...rtl.chip import ROOT, Chip
-from ...rtl.provenance import parameters
-from ...rtl.structural import ADDERS
-from ..bake import STRUCTURAL as STRUCTURAL_FOLDER
+from ..folder.chip_folder import ChipFolder, containing
+from ..folder.layout import MANIFEST
+from ..folder.manifest import Manifest
+from ..folder.modules import SharedModule, View, views_of
 from ..synth.liberty import read as read_liberty
 from ..synth.run import MODELS, REPORT
 from ..synth.yosys import require
-from .chip import Manifest, expected_chip, manifest_differences, other_model, read_manifest
+from .chip import expected_chip, expected_manifest, manifest_differences, other_model
 from .circuit import Circuit
 from .difference import Difference
 from .files import file_differences
-from .jobs import BEHAVIOURAL, MAPPED, STRUCTURAL, ConstantJob, Job, Result, Source, run
+from .jobs import MAPPED, ConstantJob, Job, Result, Source, run
 from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
-Progress = Callable[[str, int, int], None]
-"""Called with the module that has been read, how many are done, and how many there are."""
+STAGE = "reading the Verilog"
+"""Its progress is counted in modules; the detail is the one that has been read."""
 TOP = "chip"
 
 
@@ -50,10 +52,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module."""
+    """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module.
+
+    paths: module → where in a baked folder a bake puts it; shared: files that all tiles of the view instantiate.
+    """
 
     view: str
     folder: Path
+    paths: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
     cells: Mapping[str, Circuit] = field(default_factory=dict)
     only: str | None = None
 
@@ -62,28 +69,23 @@ class Place:
         name = TOP if part is None else part.module
         if self.view == MAPPED:
             return Source(name, self.folder / f"{name}.v", MAPPED, cells=self.cells)
-        if part is None:
-            return Source(name, self.folder / "rtl" / f"{name}.v", self.view)
-        if self.view == STRUCTURAL and isinstance(part, TilePart):
-            adders = self.folder / STRUCTURAL_FOLDER / f"{ADDERS}.v"
-            return Source(name, self.folder / STRUCTURAL_FOLDER / f"{name}.v", STRUCTURAL, (adders,))
-        return Source(name, self.folder / "rtl" / "tiles" / f"{name}.sv", self.view)
+        shared = tuple(self.folder / path for path in self.shared) if isinstance(part, TilePart) else ()
+        return Source(name, self.folder / self.paths[name], self.view, shared)
 
 
 def find(path: Path) -> tuple[Path, Path | None]:
     """(baked folder, mapped netlist or None): `path` is either; a netlist lies somewhere inside the baked folder."""
     if not path.exists():
         raise InputError(path, "no such file or folder")
-    folders = [path, *path.resolve().parents]
-    baked = next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
+    baked = containing(path)
     if baked is None:
-        raise InputError(path, "neither a baked folder nor inside of one: there is no manifest.json")
+        raise InputError(path, f"neither a baked folder nor inside of one: there is no {MANIFEST}")
     return baked, None if baked is path else path
 
 
 def verify(
     path: Path, target: ModelIR, draft: ModelIR | None, liberty: Sequence[Path] = (), workers: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Report:  # fmt: skip
     """Compare a baked folder, or a mapped netlist in it, with the checkpoints it should be made of.
 
@@ -92,42 +94,48 @@ def verify(
     """
     require()
     rtl_dir, netlist = find(path)
-    manifest = read_manifest(rtl_dir)
+    folder = ChipFolder.read(rtl_dir, whole=False)
+    manifest = folder.manifest
     _check_draft(manifest, draft)
     report = Report(list(other_model(manifest, target, draft)))
     if report.differences:
         return report
     chip = expected_chip(manifest, target, draft)
-    places = _places(rtl_dir, manifest, netlist, liberty)
-    report.differences += manifest_differences(rtl_dir, manifest, chip)
-    report.differences += file_differences(rtl_dir, manifest)
-    report.files = len(manifest["files"])
-    report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest["model_root"]}
-    models = [parts(transformer) for transformer in chip.transformers]
-    results = _read(places, [part for model in models for part in model], workers, progress or (lambda *_: None))
+    expected = expected_manifest(manifest, chip)
+    places = _places(rtl_dir, expected, netlist, liberty)
+    report.differences += manifest_differences(folder, expected, chip)
+    report.differences += file_differences(folder)
+    report.files = len(manifest.files)
+    report.roots |= {"checkpoint": chip.root.hex(), "manifest": manifest.model_root}
+    models = [parts(each.network, each.model) for each in chip.transformers]
+    results = _read(places, [part for model in models for part in model], workers, progress)
     for place in places:
         _compare(report, place, chip, models, results)
     return report
 
 
 def _check_draft(manifest: Manifest, draft: ModelIR | None) -> None:
-    if manifest.get("draft") and draft is None:
+    if manifest.draft is not None and draft is None:
         raise InputError("--draft", "the chip has a draft; name the checkpoint that it was made of")
-    if draft is not None and not manifest.get("draft"):
+    if draft is not None and manifest.draft is None:
         raise InputError("--draft", "the chip has no draft; leave the option out")
 
 
-def _places(rtl_dir: Path, manifest: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
-    """The views that there are; of a baked folder those of its tiles."""
+def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
+    """The views that there are; of a baked folder those of its tiles, every file where it is expected."""
     if netlist is not None:
         only = netlist.stem if netlist.is_file() else None
         folder = netlist.parent if only else netlist
-        return [Place(MAPPED, folder, _cells(folder, liberty), only)]
+        return [Place(MAPPED, folder, cells=_cells(folder, liberty), only=only)]
     if liberty:
         raise InputError("--liberty", problem("library", "one", "none", "it is for a mapped netlist"))
-    tile = manifest["tiles"][0]["module"]
-    names = {BEHAVIOURAL: f"rtl/tiles/{tile}.sv", STRUCTURAL: f"{STRUCTURAL_FOLDER}/{tile}.v"}
-    return [Place(view, rtl_dir) for view, name in names.items() if name in manifest["files"]]
+    views: list[View] = list(dict.fromkeys(views_of(expected.fabric)))
+    places = []
+    for view in views:
+        modules = [module for module in expected.modules if module.is_in(view)]
+        shared = tuple(module.path for module in modules if isinstance(module, SharedModule))
+        places.append(Place(view, rtl_dir, {module.name: module.path for module in modules}, shared))
+    return places
 
 
 def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
@@ -164,7 +172,7 @@ def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress
         raise InputError("netlist", "holds nothing of the model: no tile, no table, not the chip")
     results: dict[Key, Result] = {}
     for done, (key, result) in enumerate(_results(jobs, workers or os.cpu_count() or 1), 1):
-        progress(key[1], done, len(jobs))
+        progress(STAGE, done, len(jobs), key[1])
         results[key] = result
     return results
 
@@ -200,9 +208,12 @@ def _compare(
     if place.only is None and sum(map(whole, found.values())) == sum(map(len, models)):
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
-            leaves = [parameters_leaf(parameters(transformer)), *(t.leaf for t in found_tensors(model, found))]
-            roots.append(provenance.root([leaf.digest for leaf in leaves]))
-        _compare_root(report, f"{place.view} Verilog", f"{place.view} view", provenance.root(roots).hex(), chip)
+            leaves = [
+                parameters_leaf(parameters(transformer.network, transformer.model)),
+                *(t.leaf for t in found_tensors(model, found)),
+            ]
+            roots.append(merkle.root([leaf.digest for leaf in leaves]))
+        _compare_root(report, f"{place.view} Verilog", f"{place.view} view", merkle.root(roots).hex(), chip)
     if place.only in (None, TOP):
         source = place.source(None)
         constant = results[source.path, TOP]

@@ -10,16 +10,12 @@ from fake_pdk import fake_pdk
 
 from hc1gen.backend import bake, flow
 from hc1gen.backend.flow import places
-from hc1gen.backend.flow.design import Memory
+from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.errors import InputError
 from hc1gen.frontend.checkpoint import load_checkpoint
-from hc1gen.golden.calibrate import calibrate
-from hc1gen.quant.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.memory import memory_module
-from hc1gen.rtl.plan import Plan
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.golden.calibrated import calibrated
+from hc1gen.numeric.config import NumericConfig
+from hc1gen.rtl import assemble
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests" / "frontend" / "vectors" / "gqa-old-config-f32"
@@ -29,23 +25,22 @@ VIEWS = ("LEF", "LIB", "GDS")
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("flow") / "small"
-    model = calibrate(quantize(load_checkpoint(SMALL), NumericConfig()), 16, 32)
-    chip = Chip(Transformer(model, Plan(model.numerics(16), 3, 1)))
-    bake.bake(chip, out, SMALL / "tokenizer.json", fabric="both")
+    model = calibrated(load_checkpoint(SMALL), NumericConfig(), 16, 32)
+    bake.bake(assemble.chip(model, 16, 3, 1), out, (SMALL / "tokenizer.json").read_bytes(), fabric="both")
     return out
 
 
 def tiles(baked: Path) -> list[str]:
-    return [tile["module"] for tile in json.loads((baked / "manifest.json").read_text())["tiles"]]
+    return list(ChipFolder.read(baked).tiles("structural"))
 
 
 def listed(baked: Path) -> list[Path]:
     """What is for synthesis: the structural view of the tiles."""
-    return [baked / line for line in (baked / "synth.f").read_text().split()]
+    return ChipFolder.read(baked).synthesis_sources
 
 
 def memories(baked: Path) -> list[str]:
-    return [path.stem for path in sorted((baked / "rtl" / "memories").iterdir())]
+    return sorted(ChipFolder.read(baked).memories)
 
 
 def orfs(config: Path, *settings: str) -> dict[str, list[str]]:
@@ -66,10 +61,14 @@ def test_constraints_of_the_repository_are_what_bake_writes(baked):
     assert (ROOT / "constraints" / "chip.sdc").read_text() == (baked / flow.SDC).read_text()
 
 
-def test_size_of_a_memory_is_read_from_its_verilog():
-    assert Memory.read("m", memory_module("m", 320, 16, "Keys")) == Memory("m", 320, 16)
-    with pytest.raises(ValueError, match="memory m: its Verilog does not say its size"):
-        Memory.read("m", "module m; endmodule")
+def test_size_of_a_memory_is_what_its_verilog_says(baked):
+    """In the configuration for both flows, and in the manifest."""
+    chip = ChipFolder.read(baked)
+    for memory in chip.manifest.memories:
+        size = f"{memory.words} words of {memory.bits} bits"
+        assert f"// {size} (" in chip.memories[memory.name].read_text()
+        for file in ("orfs/memories.mk", "librelane/Makefile"):
+            assert f"# {memory.name}: {size}, " in (baked / "flow" / file).read_text()
 
 
 def test_orfs_hardens_every_tile_and_reads_all_other_logic(baked):
@@ -151,7 +150,7 @@ def test_places_of_macros(baked):
     """Every tile and every memory stands on the die once, none on another, with room for the cells."""
     harden(baked)
     config = json.loads((baked / places.CONFIG).read_text())
-    found = places.places(baked, 1e5, config)
+    found = places.places(ChipFolder.read(baked), 1e5, config)
     corners = {path: i["location"] for macro in found["MACROS"].values() for path, i in macro["instances"].items()}
     assert {"target.layer0.qkv_tile", "target.layer0.attention.kv_cache", "target.head_tile"} < corners.keys()
     assert len(corners) == len(tiles(baked)) + len(memories(baked))
@@ -169,7 +168,7 @@ def test_places_of_macros(baked):
 def test_macros_without_a_size_are_named(baked, tmp_path):
     copy = shutil.copytree(baked, tmp_path / "chip", ignore=shutil.ignore_patterns("macros"))
     with pytest.raises(InputError, match=r"head: got no size in flow/librelane/macros/head/lef/head\.lef"):
-        places.places(copy, 1e5, json.loads((copy / places.CONFIG).read_text()))
+        places.places(ChipFolder.read(copy), 1e5, json.loads((copy / places.CONFIG).read_text()))
     with pytest.raises(InputError, match="synthesis report: got none"):
         places.write(copy)
 

@@ -1,7 +1,19 @@
 """A cell library and a chip of a few cells, made by hand."""
 
-import json
 from pathlib import Path
+
+from handmade_folder import handmade
+
+from hc1gen.backend.folder.manifest import TileContent
+from hc1gen.backend.folder.modules import (
+    BlockModule,
+    MemoryModule,
+    Module,
+    NetlistModule,
+    SharedModule,
+    TableModule,
+    TileModule,
+)
 
 TABLES = "".join(f'{t} (t) {{ values ("0.1, 0.2", "0.2, 0.3"); }} ' for t in
                  ("cell_rise", "cell_fall", "rise_transition", "fall_transition"))  # fmt: skip
@@ -109,23 +121,19 @@ module chip(input clk, input rst, input [3:0] x, output [2:0] p, output [2:0] q,
     block five (.clk(clk), .rst(rst), .en(x[2]), .a(5'd3), .b(x), .c(x), .y(), .z(), .w(), .m());
 endmodule
 """
-FILES = {
-    "rtl/structural/adders.v": "// not read",
-    "rtl/structural/tile.v": TILE,
-    "rtl/tiles/gain.sv": ROM,
-    "rtl/memories/cache.v": MEMORY,
-    "rtl/blocks/keeper.v": KEEPER,
-    "rtl/blocks/block.v": BLOCK,
-    "rtl/chip.v": TOP,
+MODULES: dict[Module, str] = {
+    SharedModule("adders", "rtl/structural/adders.v", "shared", "structural"): "// not read",
+    TileModule("tile", "rtl/structural/tile.v", "tile", "structural"): TILE,
+    TableModule("gain", "rtl/tiles/gain.sv", "table", "norm"): ROM,
+    MemoryModule.of("cache", 16, 8): MEMORY,
+    BlockModule.of("keeper"): KEEPER,
+    BlockModule.of("block"): BLOCK,
+    NetlistModule.of("chip"): TOP,
 }
+TILES = [TileContent("tile", ("q", "k"), (0,), 1, (0, 1, 2, 3), weights=8, zero_weights=0, full_adders=8)]
 
 
 def chip(folder: Path) -> Path:
     """What a bake leaves of a chip with two tiles of one kind, a table, two blocks and a memory in one of them."""
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    (folder / "synth.f").write_text("\n".join(FILES))
-    tile = {"module": "tile", "tensors": ["q", "k"], "weights": 8}
-    (folder / "manifest.json").write_text(json.dumps({"hc1gen": "0", "top": "chip", "tiles": [tile], "draft": None}))
-    return folder
+    files = {module.path: text for module, text in MODULES.items()}
+    return handmade(folder, files, list(MODULES), TILES).path

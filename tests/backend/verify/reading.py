@@ -4,18 +4,15 @@ import re
 from pathlib import Path
 
 import numpy as np
-from cmvm.unit import SCALE_BITS, make_tile
+from cmvm.unit import make_tile, text_of
 
 from hc1gen.backend.verify.jobs import BEHAVIOURAL, STRUCTURAL, Source, TileJob, run
 from hc1gen.backend.verify.tile import Reading, Shape
-from hc1gen.rtl.behavioural import behavioural
-from hc1gen.rtl.structural import adders, structural
-from hc1gen.rtl.tile import Tile, module
-
-VIEWS = {BEHAVIOURAL: behavioural, STRUCTURAL: structural}
+from hc1gen.rtl.tiles import Tile
+from hc1gen.rtl.tiles.structural import adders
 
 
-def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int = 1) -> Tile:
+def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, row_groups: int = 1) -> Tile:
     """Weights of all values, a row of zeros, one of 6 bits, orders shuffled, rows and columns padded."""
     rng = np.random.default_rng(seed)
     weights = np.clip(np.round(rng.normal(size=(rows, columns)) * 1.5), -4, 3)
@@ -23,12 +20,12 @@ def random_tile(rows: int, columns: int, lanes: int, seed: int = 0, parts: int =
     weights[rows // 2] = 0
     order = [int(i) for i in rng.permutation(rows)]
     columns_ = [*map(int, rng.permutation(columns)), None]
-    return make_tile(weights, lanes=lanes, rows=order, columns=columns_, parts=parts)
+    return make_tile(weights, lanes=lanes, rows=order, columns=columns_, row_groups=row_groups)
 
 
 def text(tile: Tile, view: str) -> str:
     """The tile's Verilog."""
-    return "\n".join(module(tile, VIEWS[view](tile), tile.acc_bits, SCALE_BITS)) + "\n"
+    return text_of(tile, view)
 
 
 def source(folder: Path, view: str, verilog: str) -> Source:
@@ -47,7 +44,7 @@ def read(folder: Path, view: str, tile: Tile, verilog: str) -> Reading | str:
 
 
 def shape(tile: Tile) -> Shape:
-    return Shape(tile.lanes, tile.beats, tile.act_bits, tile.drop_bits, tile.parts)
+    return Shape(tile.lanes, tile.beats, tile.act_bits, tile.drop_bits, tile.row_groups)
 
 
 def expected(tile: Tile) -> Reading:

@@ -19,7 +19,7 @@ from hc1gen.backend.verify.simulate import Simulator
 from hc1gen.backend.verify.tables import read_table
 from hc1gen.errors import InputError
 
-TILE = random_tile(9, 10, 4, parts=2)
+TILE = random_tile(9, 10, 4, row_groups=2)
 
 
 @pytest.fixture(scope="module")

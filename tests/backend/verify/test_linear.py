@@ -7,7 +7,7 @@ pytest.importorskip("pyosys", reason="pyosys is not installed")
 from hc1gen.backend.verify.adders import with_adders
 from hc1gen.backend.verify.circuit import Circuit, Unreadable, read
 from hc1gen.backend.verify.linear import Form, View
-from hc1gen.rtl.structural import adders
+from hc1gen.rtl.tiles.structural import adders
 
 
 def circuit(folder, body: str, width: int = 4) -> Circuit:

@@ -28,10 +28,10 @@ VIEWS = (BEHAVIOURAL, STRUCTURAL)
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
-    "rows, columns, lanes, parts", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (30, 20, 1, 2), (1, 1, 1, 1)]
+    "rows, columns, lanes, row_groups", [(7, 9, 3, 1), (24, 30, 5, 2), (11, 8, 2, 3), (30, 20, 1, 2), (1, 1, 1, 1)]
 )
-def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, parts):
-    tile = random_tile(rows, columns, lanes, parts=parts)
+def test_reads_what_was_written(tmp_path, view, rows, columns, lanes, row_groups):
+    tile = random_tile(rows, columns, lanes, row_groups=row_groups)
     assert same(read(tmp_path, view, tile, text(tile, view)), expected(tile))
 
 
@@ -41,7 +41,7 @@ def test_a_changed_weight_is_named(tmp_path, view):
     for _ in range(3):
         row, column = rng.randrange(9), rng.randrange(12)
         spoilt = random_tile(9, 12, 4)
-        weights = spoilt.matrices[0].weights
+        weights = spoilt.weights
         old = int(weights[row, column])
         weights[row, column] = rng.choice([w for w in range(-4, 4) if w != old])
         reading = read(tmp_path, view, tile, text(spoilt, view))
@@ -53,7 +53,7 @@ def test_a_changed_weight_is_named(tmp_path, view):
 @pytest.mark.parametrize("seed", range(12))
 def test_any_flipped_constant_is_noticed(tmp_path, seed):
     """Masks, factors, biases, mantissas, shifts, beats; a sign that is flipped changes a weight, see above."""
-    rng, tile = random.Random(seed), random_tile(6, 8, 2, parts=1 + seed // 2 % 2)
+    rng, tile = random.Random(seed), random_tile(6, 8, 2, row_groups=1 + seed // 2 % 2)
     view = VIEWS[seed % 2]
     verilog = text(tile, view)
     at = rng.choice(digits(verilog))
