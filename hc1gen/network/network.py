@@ -1,5 +1,6 @@
 """A model on a chip as one value: its nodes, in the order in which a token passes them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -82,5 +83,6 @@ class Network:
 
     def _tensor_problems(self) -> Iterator[str]:
         """Tensors that are hardwired more than once."""
-        for tensor in sorted({t for t in self.tensors if self.tensors.count(t) > 1}):
-            yield f"{tensor}: hardwired in more than one node"
+        for tensor, count in sorted(Counter(self.tensors).items()):
+            if count > 1:
+                yield f"{tensor}: hardwired in more than one node"
