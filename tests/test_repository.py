@@ -16,6 +16,13 @@ ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS]
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+PATH = re.compile(r"(?<![\w./-])(?:hc1gen|verif|tests|benchmarks)/[\w./-]*\w")
+"""A path in the repository, as a page writes it in code."""
+EXAMPLES = {
+    "hc1gen/network/clip.py", "hc1gen/rtl/clip.py", "hc1gen/golden/clip.py", "verif/clip/test_clip.py",
+    "hc1gen/rtl/tiles/products.py",
+}  # fmt: skip
+"""Where the examples of docs/contributing.md would stand if they were part of the package."""
 LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]+)[^)\s]*\)")
 """A link to a file: not to another site, nor to a place in the same page."""
 MAKE = re.compile(r"^\s*make (.*)$", re.MULTILINE)
@@ -29,6 +36,23 @@ def read_yaml(name: str) -> Any:
 def test_relative_links_lead_to_files(page):
     links = LINK.findall(CODE.sub("", page.read_text()))
     assert [link for link in links if not (page.parent / link).is_file()] == []
+
+
+def paths_in_code(text: str) -> Iterator[str]:
+    """Paths in the code of a page, without those that have a placeholder in them: `verif/<block>`, `verif/NAME`."""
+    for code in CODE.findall(text):
+        yield from (path for path in PATH.findall(code) if "NAME" not in path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_in_code_exist(page):
+    missing = {path for path in paths_in_code(page.read_text()) if not (ROOT / path).exists()}
+    assert missing - EXAMPLES == set()
+
+
+def test_paths_in_code_are_found():
+    text = "See `hc1gen/rtl/replay.py`, run `python verif/stages.py DIR`; hc1gen/no.py, `verif/<block>`, `a/tests/x`."
+    assert [*paths_in_code(text)] == ["hc1gen/rtl/replay.py", "verif/stages.py"]
 
 
 def test_the_version_is_the_same_everywhere():

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from bench.case import pack, unpack
 from bench.check import check_streams, convert
 from bench.runner import PortsRunner, build, simulate
+from bench.timing import through
 
 WORDS = [pack([i, -i, 7 * i % 128], 8) for i in range(100)]
 
@@ -55,6 +56,20 @@ def rotate(word: int) -> int:
 
 def test_correct_design_passes_under_all_patterns():
     check_streams("stage", Stage(), {"x": WORDS}, {"y": map(rotate, WORDS)})
+
+
+@pytest.mark.parametrize(("latency", "pace"), [(0, 1), (2, 1), (1, 2)])
+def test_wrong_timing_fails(latency, pace):
+    """The stage has a latency of 1 clock and gives a word in every clock."""
+    words = {"x": WORDS}, {"y": [*map(rotate, WORDS)]}
+    check_streams("stage", Stage(), *words, timing=through(1, 1, len(WORDS)))
+    with pytest.raises(AssertionError, match=r"clocks from word 0 of [xy] to word [01] of y, stated [02]"):
+        check_streams("stage", Stage(), *words, timing=through(latency, pace, len(WORDS)))
+
+
+def test_timing_needs_a_run_without_stalls():
+    with pytest.raises(ValueError, match="pattern none"):
+        check_streams("stage", Stage(), {"x": WORDS}, {"y": []}, timing=through(1, 1, 2), patterns=["idle", "both"])
 
 
 @pytest.mark.parametrize("pattern", ["none", "idle"])

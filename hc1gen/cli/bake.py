@@ -42,7 +42,7 @@ OUT = Path("rtl_out")
     type=click.Choice(FABRICS),
     default="behavioural",
     show_default=True,
-    help="How the tiles are written: counts to simulate, adders to synthesise.",
+    help="View of the tiles: behavioural to simulate, structural (adders) to synthesise.",
 )
 @calibration_options
 @set_option
@@ -54,7 +54,7 @@ def bake(
 ) -> None:  # fmt: skip
     """Turn a checkpoint into a folder of Verilog.
 
-    MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json stand beside it.
+    MODEL is a .safetensors file, its index, or a folder with either; config.json and tokenizer.json lie beside it.
     Or it is a .gguf file.
     """
     wanted = Wanted.of(
@@ -103,7 +103,7 @@ def _show(output: Output, fields: dict[str, Any]) -> None:
     draft = fields["draft"]
     if draft:
         name, ahead = draft["checkpoint"]["name"], draft["ahead"]
-        output.table(f"{name}, its draft, up to {ahead} tokens ahead", COLUMNS, table_rows(draft))
+        output.table(f"{name}, its draft, which proposes up to {ahead} tokens ahead", COLUMNS, table_rows(draft))
     kv_bits = fields["kv_bits"] + (draft["kv_bits"] if draft else 0)
     output.facts(
         {

@@ -10,7 +10,7 @@ from ..quant.grid import BITS, MOST_BITS
 
 bits_option = click.option(
     "--bits", "widths", multiple=True, metavar="TENSOR=N",
-    help=f"{BITS} to {MOST_BITS} bits for tensors of this name, which may have * in it; repeatable [{BITS} for all].",
+    help=f"{BITS} to {MOST_BITS} bits for tensors of this name (* matches anything); repeatable [{BITS} for all].",
 )  # fmt: skip
 
 

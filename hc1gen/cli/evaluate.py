@@ -69,14 +69,14 @@ class Run:
 @click.command("eval")
 @click.argument("models", type=PATH, nargs=-1, metavar="[MODEL]...")
 @click.option("--text", "texts", type=PATH, multiple=True, required=True, metavar="FILE",
-              help="Text to predict, UTF-8, or a .npy of token ids; repeatable.")  # fmt: skip
+              help="Text to predict: UTF-8, or a .npy of token ids; repeatable.")  # fmt: skip
 @click.option("--against", type=PATH, metavar="MODEL", help="The float model to compare with [the first MODEL].")
 @click.option("--view", "views", type=click.Choice(list(VIEWS)), multiple=True,
               help="How to run the models; repeatable [all].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=20000, show_default=True,
-              help="Tokens of each text to use, rounded up to whole windows.")  # fmt: skip
+              help="Tokens to use of each text, rounded up to whole windows.")  # fmt: skip
 @click.option("--window", type=AT_LEAST_ONE,
-              help=f"Tokens behind each BOS [{USUAL_WINDOW}, or what the models can see].")  # fmt: skip
+              help=f"Tokens of a window behind BOS [{USUAL_WINDOW}, or as many as the models can see].")  # fmt: skip
 @calibration_options
 @set_option
 @json_option
@@ -84,7 +84,7 @@ def evaluate(
     models: tuple[Path, ...], texts: tuple[Path, ...], against: Path | None, views: tuple[str, ...], tokens: int,
     window: int | None, calibration: Calibration, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
-    """Compare models on texts: in float, with 3-bit weights in float, as integer golden models.
+    """Compare models on texts: in float, with 3-bit weights in float arithmetic, and as integer golden models.
 
     Each line is compared with one float model. All models must have the same tokenizer.
     """
@@ -191,7 +191,7 @@ def _show(output: Output, fields: dict[str, Any]) -> None:
         pairs = [[*p["models"], VIEWS[p["view"]], p["kl"], p["agreement"], p["acceptance"]] for p in text["pairs"]]
         if pairs:
             columns = ("model", "with", "as", "KL", "agreement", "acceptance")
-            output.table("pairs: how well the second drafts for the first", columns, pairs)
+            output.table("pairs: how often the first accepts what the second proposes", columns, pairs)
     costs = {"quantized_minus_float": "weights cost", "integer_minus_quantized": "integers cost"}
     facts: dict[str, object] = {costs[key]: f"{value:+.4f} nats" for key, value in fields["difference"].items()}
     output.facts({**facts, "KL, agreement, acceptance": f"against {fields['against']} in float",

@@ -40,7 +40,7 @@ def golden(
     model: Path, prompt: str, tokens: int, manner: Manner, draft: Path | None, ahead: int | None, context: int | None,
     calibration: Calibration, settings: tuple[str, ...], output: Output,
 ) -> None:  # fmt: skip
-    """Let the integer golden model talk, token for token what the chip will say.
+    """Let the golden model answer a prompt, token for token as the chip will.
 
     MODEL is a checkpoint as for bake, or a baked folder; by default the model that comes with hc1gen.
     """

@@ -25,13 +25,13 @@ json_option = click.option(
     "--json", "output", is_flag=True, callback=lambda ctx, param, value: Output(value),
     help="Print one JSON object on stdout and nothing else.",
 )  # fmt: skip
-context_option = click.option("--context", type=int, help="Positions of the KV cache [the model's, at most 512].")
-lanes_option = click.option("--lanes", type=int, help="Elements per clock [8, or the width of a narrower model].")
-kv_heads_option = click.option("--kv-heads-per-clock", type=int, help="KV heads attended to at once [all].")
+context_option = click.option("--context", type=int, help="Positions in the KV cache [the model's, at most 512].")
+lanes_option = click.option("--lanes", type=int, help="Elements in a beat [8, or the width of a narrower model].")
+kv_heads_option = click.option("--kv-heads-per-clock", type=int, help="KV heads that attention handles at once [all].")
 prompt_option = click.option("--prompt", required=True, help="Text to continue.")
 jobs_option = click.option(
     "--jobs", type=AT_LEAST_ONE, default=lambda: os.cpu_count() or 1, show_default="processors",
-    help="Compilers at a time.",
+    help="Compilers that run at the same time.",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def calibration_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, calibration=Calibration(calibration_tokens, calibration), **others)
 
     text = click.option(
-        "--calibration", type=PATH, metavar="TEXTFILE", help="Calibrate on this [on the model's own text]."
+        "--calibration", type=PATH, metavar="TEXTFILE", help="Text to calibrate on [text that the model writes]."
     )
     count = click.option(
         "--calibration-tokens",
@@ -103,17 +103,17 @@ def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option(
         "--mode", type=click.Choice(["greedy", "sample"]), default="greedy", show_default=True,
-        help="Say the likeliest token, or draw one.",
+        help="Choose the likeliest token, or draw one.",
     )  # fmt: skip
     @click.option(
         "--temperature", type=float, callback=_temperature,
-        help=f"With --mode sample: {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE}, more is more surprising [1.0].",
+        help=f"With --mode sample: {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE}; higher is more surprising [1.0].",
     )  # fmt: skip
     @click.option(
         "--seed", type=click.IntRange(0, (1 << SEED_BITS) - 1),
-        help="With --mode sample: of the random numbers; the same seed draws the same tokens [0].",
+        help="With --mode sample: seed of the random numbers; the same seed draws the same tokens [0].",
     )  # fmt: skip
-    @click.option("--no-speculation", is_flag=True, help="Leave the draft out; the chip must have one.")
+    @click.option("--no-speculation", is_flag=True, help="Do not ask the draft; the chip must have one.")
     @functools.wraps(command)
     def with_manner(
         *args: Any, mode: str, temperature: float | None, seed: int | None, no_speculation: bool, **others: Any

@@ -29,14 +29,14 @@ TOKENS_PER_INPUT = 4
 @click.argument("model", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Folder to write.")
 @click.option("--method", type=click.Choice(list(METHODS)), default=USUAL, show_default=True,
-              help="rtn: nearest; gptq: GPTQ; follow: GPTQ, descent, outputs like the float model's.")  # fmt: skip
+              help="rtn: to the nearest; gptq: GPTQ; follow: GPTQ, descent, the float model's outputs.")  # fmt: skip
 @click.option("--text", "texts", type=PATH, multiple=True, metavar="FILE",
-              help="Calibrate on this, UTF-8; repeatable [on text that the model writes].")  # fmt: skip
+              help="Text to calibrate on, UTF-8; repeatable [text that the model writes].")  # fmt: skip
 @click.option("--tokens", type=AT_LEAST_ONE, default=32768, show_default=True, help="Tokens to calibrate on.")
 @bits_option
 @click.option("--budget", type=Finite(min=1), metavar="FACTOR",
-              help="Give the most sensitive tensors more bits, for so many times the full adders [1].")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the text it writes.")
+              help="Give the most sensitive tensors more bits, up to so many times the full adders [1].")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the text it writes.")
 @json_option
 def quantize(
     model: Path,
@@ -52,7 +52,7 @@ def quantize(
     """Round a model to 3 bits, without training, and write it as a checkpoint for hc1gen bake.
 
     MODEL is as for bake, or a .gguf file. Every row of every matrix, embedding and LM head becomes integers in -4..3
-    or -3..4 times a scale; of up to 6 bits where --bits or --budget says so.
+    or -3..4 times a scale; they have up to 6 bits where --bits or --budget says so.
     """  # fmt: skip
     if widths and budget is not None:
         raise click.UsageError("give --bits or --budget, not both")

@@ -31,7 +31,7 @@ from .talk import Request, Voice, manner_fields, proposal_fields, request, told_
 @jobs_option
 @json_option
 def sim(rtl_dir: Path, prompt: str, tokens: int, manner: Manner, jobs: int, output: Output) -> int:
-    """Simulate a baked chip and compare every token with the golden model. Exit code 1 if one differs.
+    """Simulate a baked chip and compare every token with the golden model. Exit code 1 where they differ.
 
     RTL_DIR is a folder that bake has written. The simulator is built once and kept in RTL_DIR/sim.
     """

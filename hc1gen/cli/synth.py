@@ -19,22 +19,22 @@ GENERIC_COLUMNS = ("module", "instances", "transistors", "gates", "cells", "full
 
 @click.command()
 @click.argument("rtl_dir", type=PATH)
-@click.option("--liberty", type=PATH, multiple=True, help="A file of the cell library, may be gzipped; once for each.")
+@click.option("--liberty", type=PATH, multiple=True, help="A Liberty file of the library, may be gzipped; repeatable.")
 @click.option(
     "--adders", type=click.Choice(["cells", "gates"]), default="cells", show_default=True,
-    help="Full adders are cells of the library, or made of gates where it has none.",
+    help="Take full adders from the library, or make them from gates where it has none.",
 )  # fmt: skip
-@click.option("--dont-use", multiple=True, metavar="CELL", help="A cell to leave out, or a pattern; repeatable.")
+@click.option("--dont-use", multiple=True, metavar="CELL", help="A cell, or a pattern, to leave out; repeatable.")
 @click.option(
     "--compare", "earlier", type=PATH, metavar="REPORT", help="Show what differs from an earlier report.json."
 )
-@click.option("--jobs", type=AT_LEAST_ONE, help="Modules at a time [processors].")
+@click.option("--jobs", type=AT_LEAST_ONE, help="Modules that are mapped at the same time [processors].")
 @json_option
 def synth(
     rtl_dir: Path, liberty: tuple[Path, ...], adders: str, dont_use: tuple[str, ...], earlier: Path | None,
     jobs: int | None, output: Output,
 ) -> None:  # fmt: skip
-    """Map a baked chip to the cells of a library, or to generic gates without one, and report what it takes."""
+    """Map a baked chip to the cells of a library, or to generic gates without one, and report area, cells and delay."""
     if not liberty and (dont_use or adders == "gates"):
         raise click.UsageError("--adders and --dont-use are for a library; name its files with --liberty")
     before = read(earlier) if earlier else None
@@ -66,7 +66,7 @@ def _print(output: Output, report: dict[str, Any]) -> None:
         output.line(
             f"buffers     {report['buffers']:,}, {area} µm², for nets of many readers: in the delays, not in the areas"
         )
-    output.line(f"memories    {number(report['memory_bits'])} bits, black boxes and no part of the areas")
+    output.line(f"memories    {number(report['memory_bits'])} bits, black boxes that are in no area")
 
 
 def _row(m: dict[str, Any], count: int) -> list[object]:

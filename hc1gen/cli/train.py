@@ -23,35 +23,38 @@ LINES = 60.0
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, help="Folder of the trained checkpoint.")
+@click.option("-o", "--out", type=PATH, required=True, help="Folder to write the trained checkpoint to.")
 @click.option(
-    "--text", "texts", type=PATH, multiple=True, help="Train on this, text or a .npy of token ids; repeatable [none]."
+    "--text", "texts", type=PATH, multiple=True, help="Text to train on, or a .npy of token ids; repeatable [none]."
 )
 @click.option(
     "--own-samples", type=click.IntRange(min=0), default=5120, show_default=True,
-    help="Sequences that the teacher writes to train on.",
+    help="Number of texts that the teacher writes to train on.",
 )  # fmt: skip
 @click.option("--validation", type=PATH, multiple=True, metavar="FILE",
-              help="Validate on this, text or a .npy of token ids; repeatable [the end of --text].")  # fmt: skip
+              help="Text to validate on, or a .npy of token ids; repeatable [the end of --text].")  # fmt: skip
 @click.option(
-    "--validation-windows", type=AT_LEAST_ONE, default=100, show_default=True, help="At most, of each kind of text."
-)
-@click.option("--teacher", type=PATH, metavar="MODEL", help="Imitate this quantised model as its chip computes.")
+    "--validation-windows", type=AT_LEAST_ONE, default=100, show_default=True,
+    help="Validate on at most so many windows of each text.",
+)  # fmt: skip
+@click.option("--teacher", type=PATH, metavar="MODEL", help="Imitate this quantised model, as its chip computes.")
 @bits_option
-@click.option("--layers", type=AT_LEAST_ONE, help="Keep only so many of the model's first layers [all].")
-@click.option("--minutes", type=Finite(min=0, min_open=True), help="Time to train for [60].")
-@click.option("--steps", type=AT_LEAST_ONE, help="Steps to train for, in place of --minutes.")
-@click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows a step.")
+@click.option("--layers", type=AT_LEAST_ONE, help="Keep only this many of the model's first layers [all].")
+@click.option("--minutes", type=Finite(min=0, min_open=True), help="Minutes to train [60].")
+@click.option("--steps", type=AT_LEAST_ONE, help="Steps to train, instead of --minutes.")
+@click.option("--batch", type=AT_LEAST_ONE, default=8, show_default=True, help="Windows of a step.")
 @click.option("--window", type=AT_LEAST_ONE, default=255, show_default=True, help="Tokens of a window.")
 @click.option("--rate", type=Finite(min=0, min_open=True),
-              help=f"Of learning, at its highest [{RATE:g}; {CUT_RATE:g} with --layers].")  # fmt: skip
+              help=f"Highest learning rate [{RATE:g}; {CUT_RATE:g} with --layers].")  # fmt: skip
 @click.option(
-    "--loss", type=click.Choice(["divergence", "acceptance"]), help="[divergence; acceptance where there is --teacher]"
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+    "--loss", type=click.Choice(["divergence", "acceptance"]),
+    help="What to train for [divergence; acceptance with --teacher].",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the order of the data.")
+@click.option("--device", default="cpu", show_default=True, help="Where to train: cpu or cuda.")
 @click.option("--threads", type=AT_LEAST_ONE, help="Threads of the CPU [torch's choice].")
-@click.option("--compile/--no-compile", "compiled", default=True, show_default=True, help="Needs a C++ compiler.")
+@click.option("--compile/--no-compile", "compiled", default=True, show_default=True,
+              help="Compile the training step; needs a C++ compiler.")  # fmt: skip
 @set_option
 @json_option
 def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | None, **wanted: Any) -> None:
@@ -72,7 +75,7 @@ def train(out: Path, settings: tuple[str, ...], output: Output, threads: int | N
             fields = run(order, out, shown.task, shown.step)
     except KeyboardInterrupt:
         if (kept := state_folder(out)).is_dir():
-            output.note(f"{kept} holds the run as it last was saved; the same command goes on from there")
+            output.note(f"{kept} holds the run as it was last saved; the same command goes on from there")
         raise
     fields["out"] = str(out)
     _show(output, fields)

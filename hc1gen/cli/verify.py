@@ -19,21 +19,21 @@ SHOWN = 20
 METHODS = {
     "behavioural": "proved by rewriting sums",
     "structural": "proved by rewriting adders",
-    "mapped": "driven with unit vectors; linearity assumed, tried on random vectors",
+    "mapped": "driven with unit vectors; linearity is assumed, and tried on random vectors",
 }
 
 
 @click.command()
 @click.argument("path", type=PATH, metavar="RTL_DIR|NETLIST")
 @click.option("--model", type=PATH, required=True, help="The checkpoint that the chip was baked from.")
-@click.option("--draft", type=PATH, help="The checkpoint of its draft, if it has one.")
-@click.option("--liberty", type=PATH, multiple=True, help="Library of a mapped netlist; again for each of its files.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Modules read at a time [processors].")
+@click.option("--draft", type=PATH, help="The checkpoint of the chip's draft, if it has one.")
+@click.option("--liberty", type=PATH, multiple=True, help="A Liberty file of a mapped netlist; repeatable.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Modules that are read at the same time [processors].")
 @json_option
 def verify(
     path: Path, model: Path, draft: Path | None, liberty: tuple[Path, ...], jobs: int | None, output: Output
 ) -> int:
-    """Read the model back out of the Verilog and compare it with its checkpoint. Exit code 1 where they differ.
+    """Read the model back from the Verilog and compare it with its checkpoint. Exit code 1 where they differ.
 
     RTL_DIR is a folder that bake has written; NETLIST is a folder in it that synth has written, or one file of that.
     """
@@ -67,7 +67,7 @@ def _show(output: Output, report: VerifyReport, fields: dict[str, Any]) -> None:
     if report.numbers:
         columns = ("view", "weights", "scales", "gains", "embedding", "method")
         rows = [[view, *numbers.values(), METHODS[view]] for view, numbers in report.numbers.items()]
-        output.table("read back out of the Verilog", columns, rows)
+        output.table("read back from the Verilog", columns, rows)
     verdict = "the Verilog is the model" if report.match else f"{len(report.differences):,} differences"
     if any(difference.kind == "model" and difference.where == MANIFEST for difference in report.differences):
         verdict = "another model than the chip was baked from: nothing else was compared"

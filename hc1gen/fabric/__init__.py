@@ -1,6 +1,6 @@
-"""The fabric: one constant matrix as full and half adders, for one bit of every input at a time.
+"""The fabric: a constant matrix as full and half adders, which take one bit of every input at a time.
 
-A row of weights is a sum of one-bit literals with small coefficients. `parts` finds what two rows have in common,
-`triples` finds full adders that serve several sums, `compress` adds up what is left of each sum; `network` is the
-result: adders and nets, which can be evaluated and written out.
+A row of weights is a sum of one-bit literals with small coefficients. `parts` finds common parts of two rows, `triples`
+finds full adders that several sums can share, and `compress` adds up the remaining terms of each sum. The result is a
+`network` of adders and nets, which can be evaluated and written out.
 """

@@ -1,4 +1,4 @@
-"""From a matrix to its network of adders: common parts, shared triples, then a compressor tree for every sum."""
+"""Builds the network of adders of a matrix: common parts, shared triples, then a compressor tree for every sum."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,19 +13,20 @@ from .parts import Sums, share
 from .triples import Bags, Term, Triple
 
 LEAST = 9
-"""Terms that two rows must have in common for a part of their own."""
+"""Fewest terms that two rows must have in common, so that these terms become a common part."""
 GROUP = 96
-"""Columns among which triples are looked for: more find hardly any and take longer."""
+"""Columns of a group. Triples are searched within a group: larger groups give hardly more of them and take longer."""
 CHOICES = 6
-"""Bits of a count of threes for which both ways to weight it, 1 + 2 and 4 - 1, are tried."""
+"""The number of bits of a count of threes for which both decompositions of 3, 1 + 2 and 4 - 1, are tried."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: bits, lowest first (None: always 0), of `sum(|digit| * 8**place * literal) + offset + addend`.
+    """The output of one row: the number `sum(|digit| * 8**place * literal) + offset + addend`.
 
-    The literal of a column is its input, or the complement where the digit is negative. largest: bound of that sum,
-    without the addend.
+    The literal of a column is its input bit, or the complement of it where the digit is negative. bits: the literals of
+    the number's bits, lowest first; None for a bit that is always 0. largest: an upper bound of the number without the
+    addend.
     """
 
     bits: tuple[Literal | None, ...]
@@ -35,23 +36,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Fabric:
-    """A matrix as adders. Inputs of the network: its columns, then the addends' bits, row by row."""
+    """A matrix as adders. The inputs of the network are the columns, and then the bits of the addends, row by row."""
 
     network: Network
     rows: tuple[Row, ...]
 
 
 def build(matrix: np.ndarray, addend_bits: int = 0, least: int = LEAST, triples: bool = True) -> Fabric:
-    """Fabric of `matrix`, int [R, N] in -32..32; the columns of its digits are added up together.
+    """Returns the fabric of `matrix`, int [R, N] in -32..32.
 
-    addend_bits: if not 0, each row also adds a number from outside, an accumulator's upper half. Its bits are inputs:
-    as many as the row's own sum has, but at least so many; the row has one bit more.
+    addend_bits: if it is not 0, each row also adds a number from outside, the upper half of an accumulator. The bits of
+    that number are inputs of the network. It has as many bits as the row's own sum, but at least `addend_bits`, and the
+    result has one bit more. least: fewest terms of a common part. triples: whether to search for shared triples.
     """
     return _Builder(matrix, addend_bits, least, triples).build()
 
 
 class _Builder:
-    """Terms are numbered: inputs, then bits of words, then what triples make. A word is a finished part."""
+    """Builds one fabric.
+
+    Terms have numbers: first the inputs, then the bits of words, then the outputs of shared triples. A word is the
+    finished sum of a common part.
+    """
 
     def __init__(self, matrix: np.ndarray, addend_bits: int, least: int, triples: bool):
         self.matrix, self.addend_bits = matrix, addend_bits
@@ -71,11 +77,11 @@ class _Builder:
             self.made |= dict.fromkeys((triple.s, *triple.carries), triple)
 
     def width(self, index: int) -> int:
-        """Bits of a sum."""
+        """Returns the width of a sum."""
         return self.sums.sums[index].largest.bit_length()
 
     def _used_bits(self, index: int) -> list[bool]:
-        """Which bits of a part are not always 0: of n terms in a column, n // 2 carries go to the next."""
+        """Returns which bits of a common part can be 1. A column of n terms gives n // 2 carries to the next one."""
         columns = [0] * (self.width(index) + 1)
         for node, coefficient in self.sums.sums[index].terms.items():
             for position, _, _ in self._bits_of(node, abs(coefficient)):
@@ -85,7 +91,7 @@ class _Builder:
         return [terms > 0 for terms in columns[:-1]]
 
     def build(self) -> Fabric:
-        """Parts before what they are part of; shared adders when they are first needed."""
+        """Adds up all sums, common parts before the sums that use them. Shared adders come when first needed."""
         columns = self.matrix.shape[1]
         uppers = [max(self.width(row), self.addend_bits) if self.addend_bits else 0 for row in range(len(self.matrix))]
         self.network = Network(columns + sum(uppers))
@@ -102,7 +108,7 @@ class _Builder:
         return Fabric(self.network, self._rows([rows[i] for i in range(len(self.matrix))]))
 
     def _fill(self, index: int) -> list[list[int]]:
-        """Bags of a sum by bit position, and its terms put into them."""
+        """Makes the bags of a sum and puts its terms into them. Returns the bags [bit position][group of columns]."""
         groups = -(-self.matrix.shape[1] // GROUP)
         positions: list[list[int]] = []
         above = [-1] * groups
@@ -117,7 +123,10 @@ class _Builder:
         return positions
 
     def _bits_of(self, node: int, magnitude: int) -> list[tuple[int, Term, int]]:
-        """(bit position, term, group) of a node times a magnitude; threes of words are weighted later."""
+        """Returns (bit position, term, group) of every one-bit term of a node times a magnitude.
+
+        Three times a word gives no terms here: `_weight_threes` adds them later.
+        """
         if node < self.sums.columns:
             place, column = divmod(node, self.matrix.shape[1])
             first = BASE_BITS * place
@@ -129,7 +138,7 @@ class _Builder:
         return [(first + i, term, 0) for i, term in enumerate(words) if term is not None]
 
     def _add_up(self, index: int, addend: list[Literal]) -> list[Literal | None]:
-        """Compress what is in a sum's bags, its counted threes and an addend."""
+        """Adds up the terms in a sum's bags, three times its count of threes and an addend. Returns the bits."""
         width, largest = self.width(index), self.sums.sums[index].largest
         is_row = index < len(self.matrix)
         room = (1 << width) - 1 - largest if is_row else 0
@@ -147,9 +156,10 @@ class _Builder:
         return bits
 
     def _weight_threes(self, index: int, columns: list[list[Literal]], width: int, room: int) -> int:
-        """Put three times a count of threes into the columns; how large a constant that adds.
+        """Puts three times the count of threes into the bit columns. Returns the constant that this adds to the sum.
 
-        A bit of the count is 1 + 2 or 4 - 1 times itself, whichever leaves columns that need fewer half adders.
+        For each bit of the count, 3 is decomposed into 1 + 2 or 4 - 1, so that the columns need the fewest half adders.
+        4 - 1 uses a complement, which adds a constant.
         """
         node, sign = next(((n, int(c < 0)) for n, c in self.sums.sums[index].terms.items()
                            if abs(c) == 3 and n >= self.sums.columns), (None, 0))  # fmt: skip
@@ -165,7 +175,7 @@ class _Builder:
                 counts[i + 1 + less] += 1
             if constant <= room and (best is None or (half_adders(counts, width), constant) < best[:2]):
                 best = (half_adders(counts, width), constant, choice)
-        assert best is not None  # all of them 1 + 2 needs no constant
+        assert best is not None  # the choice of 1 + 2 for all bits adds no constant, so it is always allowed
         for i, literal in enumerate(threes):
             if literal is not None:
                 less = best[2][i] if i < len(best[2]) else 0
@@ -174,7 +184,7 @@ class _Builder:
         return best[1]
 
     def _literal(self, term: Term) -> Literal | None:
-        """The literal of a term; a shared adder is put down when its first output is asked for."""
+        """Returns the literal of a term, None for a bit that is always 0. Adds a shared adder when first asked for."""
         if term not in self.literals:
             triple = self.made[term]
             a, b, c = (self._literal(t) for t in triple.terms)
@@ -187,7 +197,7 @@ class _Builder:
         return self.literals[term]
 
     def _rows(self, rows: list[list[Literal | None]]) -> tuple[Row, ...]:
-        """What the rows' bits stand for: their value when every input is 0 shows the offset."""
+        """Returns the rows from their bits. The value of a row when all inputs are 0 gives its offset."""
         nets = self.network.evaluate(np.zeros((self.network.inputs, 1), np.int8))[:, 0]
         made = []
         for bits, largest, negative in zip(rows, *magnitudes(self.matrix), strict=True):

@@ -1,8 +1,9 @@
-"""Compressor tree: literals in columns of equal weight become one binary number.
+"""Compressor tree: literals in columns of equal weight become one binary number (Wallace 1964, Dadda 1965).
 
-Every full adder takes three literals of a column and leaves one there and one above: one less. Half adders remove
-nothing, so a column gets one only when it would keep two. Of the literals that are there early, those are added first
-that need no inverter; on complements, a half adder works as one that adds a constant.
+A full adder takes three literals of a column and leaves one in this column and one in the next, so there is one less.
+A half adder leaves as many literals as it takes, so a column gets one only when two literals remain. Among the literals
+with an early arrival, those that need no inverter are added first. A half adder of two complements, with complemented
+outputs, adds a constant of 1 to its column.
 """
 
 from itertools import combinations
@@ -10,17 +11,18 @@ from itertools import combinations
 from .network import Literal, Network
 
 WINDOW = 6
-"""Literals of a column among which three are chosen where no three are alike."""
+"""The number of earliest literals of a column among which three are chosen, if no three have one polarity."""
 KINDS = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""Polarities: in libraries whose adders keep it, and in those whose adders turn it over."""
+"""Pairs of polarities: in libraries whose adders keep the polarity, and in libraries whose adders invert it."""
 
 
 def compress(
     network: Network, columns: list[list[Literal]], width: int, room: int = 0
 ) -> tuple[list[Literal | None], int]:
-    """Literals by bit position → (the sum's bits, None where one is always 0; a constant that was added).
+    """Adds up the literals in `columns` (by bit position). Returns the bits of the sum, and a constant that was added.
 
-    width: bits that hold the sum: carries out of them cannot happen. room: how large the constant may become.
+    A bit that is always 0 is None. width: the number of bits that hold the sum, so no carry leaves them. room: the
+    largest constant that may be added.
     """
     columns = [list(column) for column in columns] + [[] for _ in range(width - len(columns))]
     bits: list[Literal | None] = []
@@ -45,8 +47,11 @@ def compress(
 
 
 def _choose(network: Network, column: list[Literal]) -> tuple[Literal, ...]:
-    """Take three literals out of a column: three of one polarity, the earliest there are, else the three among the
-    earliest that need fewest inverters."""
+    """Removes three literals from a column and returns them.
+
+    They are the earliest three of the same polarity. If there are no such three, they are the three that need the
+    fewest inverters among the earliest WINDOW literals.
+    """
     column.sort(key=lambda literal: network.arrival[literal >> 1])
     found = [three for kind in KINDS if len(three := _alike(network, column, kind)) == 3]
     if found:
@@ -59,7 +64,10 @@ def _choose(network: Network, column: list[Literal]) -> tuple[Literal, ...]:
 
 
 def _alike(network: Network, column: list[Literal], kind: tuple[int, int]) -> tuple[Literal, ...]:
-    """Up to three literals at hand in polarity `kind`, plain and alternating; first those that are in no other."""
+    """Returns up to three literals that are available in the polarities `kind`, (plain, alternating).
+
+    Literals that are available only in these polarities come first.
+    """
     fixed: list[Literal] = []
     free: list[Literal] = []
     for literal in column:
@@ -70,13 +78,13 @@ def _alike(network: Network, column: list[Literal], kind: tuple[int, int]) -> tu
 
 
 def _complements(network: Network, pair: list[Literal]) -> bool:
-    """Whether a library has the complements of both at hand rather than the literals."""
+    """Returns whether a library has the complements of the two literals, and not the literals themselves."""
     held = [(literal & 1) ^ p for literal in pair if (p := network.plain[literal >> 1]) is not None]
     return bool(held) and all(held)
 
 
 def half_adders(counts: dict[int, int], width: int) -> int:
-    """Half adders that columns of so many literals take."""
+    """Returns the number of half adders that bit columns need. counts: bit position → literals."""
     counts, needed = dict(counts), 0
     for position in range(width):
         count = counts.get(position, 0)

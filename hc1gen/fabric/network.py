@@ -1,16 +1,19 @@
-"""Networks of adders over one-bit nets: what the fabric is made of, whatever it is written or drawn as."""
+"""Networks of adders over one-bit nets: the form of the fabric that does not depend on how it is written out."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 Literal = int
-"""`2 * net + 1` is the complement of a net, `2 * net` the net itself."""
+"""A net or its complement: `2 * net` is the net, and `2 * net + 1` is its complement."""
 
 
 @dataclass(frozen=True)
 class Adder:
-    """`s + 2 * co = sum(inputs)` for 2 or 3 literals; `s` is None where only the majority of the three is needed."""
+    """An adder of 2 or 3 literals, `s + 2 * co = sum(inputs)`. An output that is not needed is None.
+
+    With 3 inputs and no `s`, it is a majority gate.
+    """
 
     inputs: tuple[Literal, ...]
     s: int | None
@@ -19,11 +22,12 @@ class Adder:
 
 @dataclass
 class Network:
-    """Nets 0..inputs-1 come from outside; every adder makes new ones out of nets that are there already.
+    """A network of adders. Nets 0..inputs-1 are its inputs, and every adder makes new nets from earlier ones.
 
-    `arrival` of a net: adders between an input and it. `plain` and `alternating`: whether a cell library holds the net
-    or its complement, when its adders keep their inputs' polarity and when they turn it over (their outputs are
-    inverted); None where both are at hand. A full adder is self-dual, so it works on three complements as well.
+    arrival: for each net, the largest number of adders between an input and it. plain, alternating: for each net,
+    whether the mapped circuit has the net (0), its complement (1) or both (None). `plain` is for cell libraries whose
+    adders keep the polarity of their inputs, `alternating` for libraries whose adders have inverted outputs. A full
+    adder is self-dual: on three complements it makes the complements of both outputs.
     """
 
     inputs: int
@@ -37,7 +41,7 @@ class Network:
             self._net(0, None, None)
 
     def add(self, literals: tuple[Literal, ...], *, s: bool = True, co: bool = True) -> tuple[int, int]:
-        """Put down an adder; its nets (s, co), -1 for one that is not wanted."""
+        """Appends an adder. Returns its nets (s, co); a net that is not asked for is -1."""
         arrival = 1 + max(self.arrival[n >> 1] for n in literals)
         plain = self._polarity(literals, self.plain)
         alternating = 1 - self._polarity(literals, self.alternating)
@@ -46,13 +50,14 @@ class Network:
         return made[0], made[1]
 
     def polarities(self, literal: Literal) -> tuple[int | None, int | None]:
-        """Whether the complement of a literal is at hand rather than itself, plain and alternating; None: both are."""
+        """Returns the polarity of a literal (plain, alternating): 0 the literal is available, 1 its complement, None
+        both."""
         plain, alternating = self.plain[literal >> 1], self.alternating[literal >> 1]
         invert = literal & 1
         return None if plain is None else plain ^ invert, None if alternating is None else alternating ^ invert
 
     def mismatch(self, literals: tuple[Literal, ...]) -> int:
-        """Inverters that an adder of these literals costs, both kinds of library together."""
+        """Returns the number of inverters that an adder of these literals needs, in both kinds of library together."""
         cost = 0
         for held in (self.plain, self.alternating):
             kinds = [(literal & 1) ^ p for literal in literals if (p := held[literal >> 1]) is not None]
@@ -60,7 +65,7 @@ class Network:
         return cost
 
     def evaluate(self, inputs: np.ndarray) -> np.ndarray:
-        """Bits [inputs, ...] → bits of every net [nets, ...]."""
+        """Returns the bits of every net, int8 [nets, ...], from those of the inputs, [inputs, ...]."""
         nets = np.zeros((len(self.arrival), *inputs.shape[1:]), np.int8)
         nets[: self.inputs] = inputs
         for adder in self.adders:
@@ -72,7 +77,10 @@ class Network:
         return nets
 
     def _polarity(self, literals: tuple[Literal, ...], held: list[int | None]) -> int:
-        """The polarity that most inputs have at hand, 0 where all have both; the others get an inverter: both."""
+        """Returns the polarity in which an adder takes its inputs: that of most of them, 0 in a tie.
+
+        Each other input gets an inverter, so it is available in both polarities from now on.
+        """
         kinds = [(literal & 1) ^ p for literal in literals if (p := held[literal >> 1]) is not None]
         chosen = int(2 * sum(kinds) > len(kinds))
         for literal in literals:

@@ -1,9 +1,9 @@
-"""Common parts: where two rows agree in many weights, what they share is added up once.
+"""Common parts: where two rows have many equal weights, these are added up only once for both.
 
-Two sums agree in a column when their coefficients are equal; they oppose each other when one is the negative of the
-other. The pair with the largest overlap is taken first, its common part becomes a sum of its own, and a term of both:
-parts of parts follow by themselves. A part of n one-bit terms leaves as a word of about log2(n) bits, so that each
-further row that uses it saves the difference in full adders.
+Two sums agree in a column if their coefficients are equal, and they oppose each other if one is the negative of the
+other. The pair of sums with the largest overlap is taken first. The overlap becomes a new sum, which is then one term
+of both. The new sum can have overlaps with other sums, so parts can have parts. A part of n one-bit terms is a word of
+about log2(n) bits, so each further row that uses it saves about n - log2(n) full adders.
 """
 
 from dataclasses import dataclass, field
@@ -13,23 +13,26 @@ import numpy as np
 from .digits import BASE_BITS
 
 MAGNITUDES = (1, 2, 4)
-"""Magnitudes that are one bit; rows keep weights of 3 in a sum of their own, counted first and weighted then."""
+"""Magnitudes that are a power of two. Weights of magnitude 3 are counted in a sum of their own, times 3 afterwards."""
 
 
 @dataclass
 class Sum:
-    """`sum(coefficient * node)`: node < columns is an input, the others are sums, numbered on from there."""
+    """The sum of `coefficient * node` over `terms`, node → coefficient.
+
+    A node below `columns` is an input column; the other nodes are sums, numbered from `columns` on.
+    """
 
     terms: dict[int, int]
     largest: int = 0
-    """Largest value, counted over literals: a negative coefficient takes the complement of its node."""
+    """Largest value of the sum over literals: a negative coefficient counts the complement of its node."""
 
 
 @dataclass
 class Sums:
-    """Sums of a matrix: the first ones are its rows; `columns` come before them in the numbering of nodes.
+    """The sums of a matrix. The first `rows` sums are its rows. In the numbering of nodes, the columns come first.
 
-    A column is a place of an input: 1 for the first `inputs` columns, 8 for the next ones.
+    A column is one digit place of an input: its weight is 1 in the first `inputs` columns and 8 in the next ones.
     """
 
     columns: int
@@ -38,12 +41,12 @@ class Sums:
     sums: list[Sum] = field(default_factory=list)
 
     def add(self, terms: dict[int, int]) -> int:
-        """A new sum; its node."""
+        """Adds a new sum. Returns its node."""
         self.sums.append(Sum(terms))
         return self.columns + len(self.sums) - 1
 
     def order(self) -> list[int]:
-        """Indices of the sums, what a sum uses before it; `largest` is set on the way."""
+        """Returns the indices of all sums, each after the sums that it uses. Also sets `largest` of every sum."""
         done: dict[int, None] = {}
 
         def visit(index: int) -> None:
@@ -60,7 +63,7 @@ class Sums:
         return list(done)
 
     def _bound(self, node: int, coefficient: int) -> int:
-        """Largest value of a term: of a word's complement, all bits may be ones."""
+        """Returns the largest value of a term. All bits of a word's complement may be ones."""
         if node < self.columns:
             return abs(coefficient) << BASE_BITS * (node // self.inputs)
         largest = self.sums[node - self.columns].largest
@@ -68,7 +71,10 @@ class Sums:
 
 
 def share(matrix: np.ndarray, inputs: int, least: int) -> Sums:
-    """Sums of digits (int [R, places * inputs] in -4..4) that share every common part of at least `least` terms."""
+    """Returns the sums of a digit matrix, int [R, places * inputs] in -4..4, with their common parts taken out.
+
+    least: fewest terms of a common part.
+    """
     rows, columns = matrix.shape
     sums = Sums(columns, inputs, rows)
     for row in matrix:
@@ -82,7 +88,10 @@ def share(matrix: np.ndarray, inputs: int, least: int) -> Sums:
 
 
 def _gather_threes(sums: Sums, index: int) -> None:
-    """Weights of magnitude 3 become one term, three times their count; two or fewer are 1 + 2 each."""
+    """Replaces the weights of magnitude 3 of a sum by one term, 3 times a new sum that counts them.
+
+    Two or fewer of them stay: each is added up as 1 + 2.
+    """
     terms = sums.sums[index].terms
     threes = {n: c // 3 for n, c in terms.items() if abs(c) == 3}
     if len(threes) > 2:
@@ -90,7 +99,7 @@ def _gather_threes(sums: Sums, index: int) -> None:
 
 
 class _Overlaps:
-    """How many input terms every two sums have in common, kept up to date while parts are taken out."""
+    """The number of input terms that every two sums have in common. It is updated when a part is taken out."""
 
     def __init__(self, sums: Sums, columns: int):
         self.sums = sums
@@ -112,15 +121,15 @@ class _Overlaps:
             self._rank(index)
 
     def largest(self, least: int) -> tuple[int, int, bool] | None:
-        """(sum, sum, they agree) with the largest overlap, if it has `least` terms."""
-        index = int(self.best[: len(self.sums.sums) + 1].argmax())  # one more: a matrix may have no rows
+        """Returns (sum, sum, whether they agree) of the largest overlap; None if it has fewer than `least` terms."""
+        index = int(self.best[: len(self.sums.sums) + 1].argmax())  # + 1, because a matrix may have no rows
         if self.best[index] < least:
             return None
         partner = int(self.partner[index])
         return index, partner, bool(self.agree[index, partner] >= self.oppose[index, partner])
 
     def extract(self, first: int, second: int, agree: bool) -> None:
-        """Make the common part of two sums a sum of its own."""
+        """Makes the common part of two sums a new sum, which becomes a term of both. agree: with the same sign."""
         sums, sign = self.sums, 1 if agree else -1
         a, b = sums.sums[first].terms, sums.sums[second].terms
         common = {n: c for n, c in a.items() if n < sums.columns and abs(c) != 3 and b.get(n) == sign * c}
@@ -152,13 +161,13 @@ class _Overlaps:
         self.best[:n][better], self.partner[:n][better] = both[better], index
 
     def _keys(self, terms: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of `signs` of the input terms, and their signs."""
+        """Returns the row indices in `self.signs` of the input terms among `terms`, and the signs of these terms."""
         own = [(n * len(MAGNITUDES) + MAGNITUDES.index(abs(c)), 1 if c > 0 else -1)
                for n, c in terms.items() if n < self.sums.columns and abs(c) in MAGNITUDES]  # fmt: skip
         return np.array([k for k, _ in own], np.int64), np.array([s for _, s in own], np.int8)
 
     def _update(self, index: int, keys: np.ndarray, signs: np.ndarray, by: int) -> None:
-        """Terms were added to (`by` 1) or removed from (-1) a sum."""
+        """Updates the counts of a sum after terms were added to it (`by` = 1) or removed from it (`by` = -1)."""
         held = self.signs[keys].astype(np.int16)
         signed, both = signs.astype(np.int16) @ held, np.abs(held).sum(axis=0, dtype=np.int16)
         for matrix, count in ((self.agree, (both + signed) // 2), (self.oppose, (both - signed) // 2)):
@@ -166,13 +175,13 @@ class _Overlaps:
             matrix[:, index] = matrix[index]
 
     def _rank(self, index: int) -> None:
-        """Find a sum's best partner again."""
+        """Finds the partner with which a sum has the largest overlap."""
         both = np.maximum(self.agree[index], self.oppose[index])
         self.partner[index] = both.argmax()
         self.best[index] = both[self.partner[index]]
 
     def _grow(self) -> None:
-        """Room for twice as many sums."""
+        """Doubles the number of sums for which the arrays have room."""
         more = self.capacity
         self.capacity *= 2
         self.signs = np.pad(self.signs, ((0, 0), (0, more)))

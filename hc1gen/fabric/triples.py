@@ -1,8 +1,9 @@
-"""Shared full adders: three terms that meet in several sums are added once.
+"""Shared full adders: three terms that occur together in several sums are added only once.
 
-A full adder over a, b, c serves every sum that has the three with one magnitude, in whatever bit position. It is
-self-dual, so all three may be complements. Where relative signs differ, the sum bit is the same up to complement
-(`a ^ b ^ c`) and only the majority has to be made again, for half the area of a full adder. Outputs are terms again.
+A full adder of a, b, c can serve every sum that has the three terms in one bit position, and the position may differ
+from sum to sum. It is self-dual, so in a sum all three may be complements. If only some of them are complements, the
+sum bit `a ^ b ^ c` is the same or its complement, and only the majority has to be made again, for half the area of a
+full adder. The outputs are new terms, which can be shared again.
 """
 
 import heapq
@@ -11,18 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 MAJORITY_COST = 0.5
-"""Area of a majority gate in full adders (ASAP7, sky130: exactly half)."""
+"""Area of a majority gate in units of a full adder. In ASAP7 and sky130 it is exactly one half."""
 BEAM = 4
-"""How many partners of a term are tried for the third."""
+"""The number of second terms that are tried for a first term in the search for a triple."""
 
 Term = int
 
 
 @dataclass(frozen=True)
 class Triple:
-    """A shared adder: `s` = a ^ b ^ c ^ its inversions in the first class; `carries` has a majority for each class.
+    """A shared adder of three terms.
 
-    terms: (a, b, c); classes: inversions of b and c relative to a; carries: new terms, one per class.
+    terms: (a, b, c). classes: the different pairs (b is inverted, c is inverted), both relative to a. s: the new term
+    of the sum bit, `a ^ b ^ c` with the inversions of the first class. carries: the new terms of the majorities, one
+    for each class.
     """
 
     terms: tuple[Term, Term, Term]
@@ -32,7 +35,10 @@ class Triple:
 
 
 class Bags:
-    """Terms in bags: a bag is what one sum has in one bit position. Terms are numbered by whoever puts them in."""
+    """The terms of all sums in bags: a bag holds the terms that one sum has in one bit position.
+
+    terms: the number of terms so far; the caller gives them the numbers 0..terms-1.
+    """
 
     def __init__(self, terms: int) -> None:
         self.terms = terms
@@ -42,14 +48,14 @@ class Bags:
         self._arrays: list[np.ndarray | None] = []
 
     def bag(self, above: int) -> int:
-        """A new empty bag; carries of its terms go to bag `above`."""
+        """Makes a new empty bag and returns its number. above: the bag that gets the carries of its terms."""
         self.bags.append({})
         self.above.append(above)
         self._arrays.append(None)
         return len(self.bags) - 1
 
     def put(self, bag: int, term: Term, sign: int) -> None:
-        """`term` (sign 1: its complement) joins a bag that does not have it."""
+        """Puts a term into a bag; with sign 1 its complement. Raises `ValueError` if the bag has the term already."""
         if term in self.bags[bag]:
             raise ValueError(f"term {term} is in bag {bag} already")
         self.bags[bag][term] = sign
@@ -57,11 +63,12 @@ class Bags:
         self._arrays[bag] = None
 
     def new_term(self) -> Term:
+        """Returns the number of a new term."""
         self.terms += 1
         return self.terms - 1
 
     def share(self) -> list[Triple]:
-        """Take out the triple that saves most, again and again; those found, in order."""
+        """Replaces the triple that saves most by a shared adder, until none saves anything. Returns the triples."""
         heap = [found for term in list(self.where) if (found := self._best(term))]
         heapq.heapify(heap)
         triples = []
@@ -79,7 +86,7 @@ class Bags:
         return triples
 
     def _classes(self, a: Term, b: Term, c: Term) -> dict[tuple[int, int], list[int]]:
-        """Bags that hold all three terms, by the signs of b and c relative to a; the largest class first."""
+        """Returns the bags with all three terms, by the signs of b and c relative to a; the largest class first."""
         classes: dict[tuple[int, int], list[int]] = {}
         for bag in min((self.where[t] for t in (a, b, c)), key=len):
             held = self.bags[bag]
@@ -88,7 +95,7 @@ class Bags:
         return dict(sorted(classes.items(), key=lambda item: (-len(item[1]), item[0])))
 
     def _extract(self, terms: list[Term], classes: dict[tuple[int, int], list[int]]) -> Triple:
-        """Replace the three terms by their sum and carry in every bag that has them."""
+        """Replaces the three terms in every bag that has them: by their sum, and by their carry in the bag above."""
         s, carries = self.new_term(), []
         first = next(iter(classes))
         for signs, bags in classes.items():
@@ -103,7 +110,10 @@ class Bags:
         return Triple((terms[0], terms[1], terms[2]), tuple(classes), s, tuple(carries))
 
     def _best(self, a: Term) -> tuple[float, Term, Term, Term] | None:
-        """(minus what is saved, a, b, c) of the best triple with `a` that beam search finds, if one saves anything."""
+        """Returns (minus the saving, a, b, c) of the best triple with `a` that a beam search finds.
+
+        None if no triple saves anything.
+        """
         bags = list(self.where.get(a, ()))
         if len(bags) < 2:
             return None
@@ -120,11 +130,11 @@ class Bags:
         return best
 
     def _third(self, a: Term, b: Term, bags: list[int]) -> tuple[float, Term]:
-        """(what is saved, c) of the best third term."""
+        """Returns (the saving, c) of the best third term c for the terms a and b. bags: the bags that hold a."""
         coded = []
         for bag in bags:
             held = self.bags[bag]
-            if b in held:  # term, sign of b relative to a, sign of the term relative to a
+            if b in held:  # a code: the term, the sign of b relative to a, the sign of the term relative to a
                 array = self._array(bag)
                 coded.append((array >> 1 << 2) | (held[a] ^ held[b]) << 1 | (array & 1) ^ held[a])
         codes, counts = np.unique(np.concatenate(coded), return_counts=True)
@@ -136,7 +146,7 @@ class Bags:
         return float(saved[best]), int(terms[best])
 
     def _array(self, bag: int) -> np.ndarray:
-        """2 * term + sign of every term in a bag."""
+        """Returns `2 * term + sign` of every term in a bag, int64."""
         array = self._arrays[bag]
         if array is None:
             array = np.array([2 * term + sign for term, sign in self.bags[bag].items()], np.int64)
@@ -145,5 +155,5 @@ class Bags:
 
 
 def _saving(counts: list[int]) -> float:
-    """Full adders saved by a triple with `counts` uses in each class."""
+    """Returns the area that a triple saves, in full adders. counts: the number of uses in each class."""
     return sum(counts) - 1 - MAJORITY_COST * (len(counts) - 1) if counts else 0

@@ -10,7 +10,7 @@ def round_shift(x: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
 
 
 def clip(x: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Returns `x` clipped to low..high. For the small arrays of one token this is several times as fast as `np.clip`."""
+    """Returns `x` clipped to low..high. On the small arrays of one token it is several times as fast as `np.clip`."""
     return np.minimum(np.maximum(x, low), high)
 
 

@@ -145,6 +145,6 @@ class Session:
         return linear(g.head, vector, in_frac, n.formats.logit_frac, c.logit_bits, n, g.observer, "logit")
 
     def _normed(self, x: np.ndarray, gain: Gain) -> tuple[Block, int]:
-        """Returns the RMSNorm of x [T, D] in block floating point, and the in_frac of the matrix behind it."""
+        """Returns the RMSNorm of x [T, D] in block floating point, and the in_frac of the matrix after it."""
         n = self.golden.n
         return rms_norm(x, gain.gain, n), n.norm_in_frac(gain.frac)

@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .node import Flow, Node, Order, order_problems
-from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from ..quant.quantized import QuantizedModel
+from .tensor import Tensor, Tensors
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Embedding(Node):
         """The name of the table."""
         return (self.tensor,)
 
-    def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
+    def hardwired(self, model: Tensors) -> Iterable[Tensor]:
         """The table, with a mantissa for each row, its scale; the right shifts are 0."""
         table = model.table(self.tensor)
         yield Tensor(table.name, table.weights, table.scale, np.zeros_like(table.scale))

@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .node import Flow, Node, Order, order_problems
-from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from ..quant.quantized import QuantizedModel
+from .tensor import Tensor, Tensors
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class Linear(Node):
         """The names of the stacked matrices."""
         return tuple(each.tensor for each in self.projections)
 
-    def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
+    def hardwired(self, model: Tensors) -> Iterable[Tensor]:
         """The stacked matrices, with a mantissa and a right shift for each row.
 
         They convert a product with an input of exponent 0 to a result in the format of the row.

@@ -8,13 +8,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .network import Network
-from .tensor import Leaf
-
-if TYPE_CHECKING:
-    from ..quant.quantized import QuantizedModel
+from .tensor import Leaf, Tensors
 
 NODE = b"\1"
 """First byte of what is hashed for a node."""
@@ -43,13 +40,13 @@ def root(digests: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def parameters(network: Network, model: "QuantizedModel") -> dict[str, Any]:
+def parameters(network: Network) -> dict[str, Any]:
     """The choices and formats with which the integers were made. The manifest has each of them under the same name."""
     plan = network.plan
     return {
-        "numeric_config": asdict(model.config),
-        "model": asdict(model.model),
-        "formats": asdict(model.formats),
+        "numeric_config": asdict(plan.n.config),
+        "model": asdict(plan.n.model),
+        "formats": asdict(plan.n.formats),
         "context": plan.n.context,
         "lanes": plan.lanes,
         "kv_heads_per_clock": plan.kv_heads_per_clock,
@@ -65,10 +62,10 @@ class Tree:
     leaves: tuple[Leaf, ...]
 
     @classmethod
-    def of(cls, network: Network, model: "QuantizedModel") -> "Tree":
+    def of(cls, network: Network, model: Tensors) -> "Tree":
         """The tree of a model with its network."""
         tensors = (tensor.leaf for node in network.nodes for tensor in node.hardwired(model))
-        return cls((parameters_leaf(parameters(network, model)), *tensors))
+        return cls((parameters_leaf(parameters(network)), *tensors))
 
     @property
     def root(self) -> bytes:

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from ..quant.quantized import QuantizedModel
+from .tensor import Tensor, Tensors
 
 Order = tuple[int | None, ...]
 """The element of a vector that each lane of each beat holds, beat after beat; None is padding."""
@@ -80,7 +76,7 @@ class Node:
         """Names of the tensors that are hardwired in the node, in the order of the Merkle tree."""
         return ()
 
-    def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
+    def hardwired(self, model: Tensors) -> Iterable[Tensor]:
         """The node's tensors in the integers of the chip, in the order of `tensors`."""
         return ()
 

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .node import Flow, Node, Order, order_problems
-from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from ..quant.quantized import QuantizedModel
+from .tensor import Tensor, Tensors
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,6 @@ class Norm(Node):
         """The name of the gains."""
         return (self.tensor,)
 
-    def hardwired(self, model: "QuantizedModel") -> Iterable[Tensor]:
+    def hardwired(self, model: Tensors) -> Iterable[Tensor]:
         """The gains, without scales."""
         yield Tensor(self.tensor, model.gain(self.tensor).gain)

@@ -6,11 +6,25 @@ Every number in a leaf has 4 bytes, little-endian, two's complement. The format 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 LEAF = b"\0"
 """First byte of what is hashed for a leaf. A node has another first byte (RFC 6962)."""
+
+
+class Tensors(Protocol):
+    """The tensors of a quantised model by name, as nodes ask for them. `QuantizedModel` is such."""
+
+    def matrix(self, tensor: str) -> Any:
+        """Weights, row mantissas and exponents."""
+
+    def gain(self, tensor: str) -> Any:
+        """Gains of a norm, and their fraction bits."""
+
+    def table(self, tensor: str) -> Any:
+        """Rows of the embedding, and their scales."""
 
 
 @dataclass(frozen=True)

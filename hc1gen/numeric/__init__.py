@@ -1,1 +1,1 @@
-"""The numeric contract: every width, table and shift of the chip, chosen once, for golden model and RTL alike."""
+"""The numeric formats of the chip: every width, table and shift, defined once for the golden model and the RTL."""

@@ -1,7 +1,8 @@
-"""Every width and table size of the chip in one place.
+"""The widths and table sizes of the chip that are chosen. Those that follow from them are in `numerics`.
 
-`NumericConfig` holds what is chosen (by measurement: docs/numeric.md), `Formats` what calibration finds for one
-model. A number of format (bits, frac) stands for `integer * 2**-frac`, the integer being two's complement of `bits`.
+`NumericConfig` holds what the project or the user chooses (docs/numeric.md has the measurements), and `Formats` what
+calibration finds for one model. A number of format (bits, frac) is a two's-complement integer of `bits` bits with the
+value `integer * 2**-frac`.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -11,7 +12,7 @@ from ..errors import InputError, problem
 
 @dataclass(frozen=True)
 class NumericConfig:
-    """The choices. Bits are widths of two's-complement integers unless said otherwise."""
+    """The chosen widths and table sizes. Widths are those of two's-complement integers, unless stated otherwise."""
 
     act_bits: int = field(default=8, metadata={"range": (4, 12), "doc": "mantissa of a vector entering a CMVM"})
     drop_bits: int = field(
@@ -57,7 +58,7 @@ class NumericConfig:
     margin_bits: int = field(default=1, metadata={"range": (0, 4), "doc": "head room over the largest value seen"})
 
     def verify(self) -> None:
-        """Raise `InputError` naming every field outside its range."""
+        """Raises `InputError`, which names every field outside its range."""
         problems = []
         for f in fields(self):
             low, high = f.metadata["range"]
@@ -71,7 +72,11 @@ class NumericConfig:
             raise InputError("numeric config", problems)
 
     def _ordered(self) -> list[tuple[str, str, int]]:
-        """(field, what bounds it, the bound): no table finer than its argument, no result wider."""
+        """(field, the expression that bounds it, the bound) of every field whose largest value depends on others.
+
+        A table must not have more entries than its argument has values, and a rounded result must not be wider than
+        what it is rounded from.
+        """
         return [
             ("drop_bits", "act_bits - 2", self.act_bits - 2),
             ("exp_index", "score_frac", self.score_frac),
@@ -87,16 +92,16 @@ class NumericConfig:
 
 
 WIDE_FRAC = 10
-"""Fraction of queries, keys, values and ups while calibrating."""
+"""Fraction bits of queries, keys, values and up projections during calibration."""
 
 
 @dataclass(frozen=True)
 class LayerFormats:
-    """Fractions of one layer's values; they end up in row scales, so layers and rows may differ at no cost.
+    """Fraction bits of one layer's values. They become part of the row scales, so layers and rows may differ for free.
 
-    key_frac has one entry for each rotary pair of each KV head ([kv_heads * head_dim / 2]): keys have channels of very
-    different size. A query's fraction is `score_raw_frac - key_frac` of the key it meets, so that every product of
-    the two has `score_raw_frac`.
+    key_frac has one entry for each rotary pair of each KV head ([kv_heads * head_dim / 2]), because the channels of
+    keys differ much in size. A query's channel has `score_raw_frac - key_frac` fraction bits, with the key_frac of the
+    key's channel that it is multiplied by. So every product of the two has `score_raw_frac` fraction bits.
     """
 
     key_frac: tuple[int, ...]
@@ -106,7 +111,7 @@ class LayerFormats:
 
 @dataclass(frozen=True)
 class Formats:
-    """What calibration chose for one model: the residual's width and every fraction."""
+    """What calibration chose for one model: the width of the residual stream, and the fraction bits of every value."""
 
     residual_bits: int
     score_raw_frac: int
@@ -115,16 +120,16 @@ class Formats:
 
     @classmethod
     def wide(cls, layers: int, rotary_pairs: int) -> "Formats":
-        """Formats in which nothing saturates and little is rounded: the first run of calibration.
+        """Returns formats in which nothing saturates and little is rounded, for the calibration run.
 
-        `rotary_pairs` is kv_heads * head_dim / 2.
+        rotary_pairs: kv_heads * head_dim / 2.
         """
         one = LayerFormats(key_frac=(WIDE_FRAC,) * rotary_pairs, value_frac=WIDE_FRAC, up_frac=WIDE_FRAC)
         return cls(residual_bits=40, score_raw_frac=2 * WIDE_FRAC, logit_frac=12, layers=(one,) * layers)
 
 
 def widened(config: NumericConfig) -> NumericConfig:
-    """`config` with every calibrated width made so large that nothing saturates."""
+    """Returns `config` with every calibrated width so large that nothing saturates."""
     return replace(
         config, qkv_bits=30, query_bits=30, kv_bits=30, up_bits=30, gate_bits=30, logit_bits=36, intermediate_bits=50
     )

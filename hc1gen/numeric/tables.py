@@ -1,6 +1,7 @@
-"""Function tables with linear interpolation: the one definition that golden model and RTL share.
+"""Function tables with linear interpolation. The golden model and the RTL share this definition.
 
-`y = base[i] + round_half_up(slope[i] * f / 2**frac_bits)`, `i` the top bits and `f` the low bits of the argument.
+`y = base[i] + round_half_up(slope[i] * f / 2**frac_bits)`, where `i` is the top `index_bits` bits of the argument and
+`f` is the low `frac_bits` bits.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from .config import NumericConfig
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedTable:
-    """A function on [0, 1) given as `2**index_bits` chords; arguments have `index_bits + frac_bits` bits.
+    """A function on [0, 1), approximated by `2**index_bits` chords.
 
-    `base` is unsigned, `slope` signed; the result has `out_bits` unsigned bits for every argument.
+    base: int64 [2**index_bits], unsigned. slope: int64 [2**index_bits], signed. An argument has
+    `index_bits + frac_bits` bits, all of them fraction, and the result has `out_bits` bits; both are unsigned.
     """
 
     name: str
@@ -31,7 +33,10 @@ class InterpolatedTable:
         cls, name: str, f: Callable[[np.ndarray], np.ndarray], index_bits: int, frac_bits: int, out_bits: int,
         scale: float | None = None,
     ) -> "InterpolatedTable":  # fmt: skip
-        """Sample `f * scale` (default `2**out_bits`) at the ends of every chord, clipped to `out_bits` bits."""
+        """Samples `f * scale` at the ends of every chord, and clips the samples to `out_bits` bits.
+
+        The default of `scale` is `2**out_bits`.
+        """
         x = np.arange((1 << index_bits) + 1) / (1 << index_bits)
         y = np.floor(f(x) * (scale if scale is not None else 1 << out_bits) + 0.5)
         y = np.clip(y, 0, (1 << out_bits) - 1).astype(np.int64)
@@ -39,10 +44,11 @@ class InterpolatedTable:
 
     @property
     def in_bits(self) -> int:
+        """Width of an argument."""
         return self.index_bits + self.frac_bits
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Integers [..] of `in_bits` unsigned bits → integers [..] of `out_bits` unsigned bits."""
+        """Returns the function at integers [..] of `in_bits` bits, as integers [..] of `out_bits` bits, unsigned."""
         i = x >> self.frac_bits
         f = x & ((1 << self.frac_bits) - 1)
         half = (1 << self.frac_bits) >> 1
@@ -51,11 +57,11 @@ class InterpolatedTable:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of one chip.
+    """The function tables of one chip.
 
-    rsqrt: mantissas [1, 2) then [2, 4), chosen by the argument's top bit; recip: 1/m for m in [1, 2);
-    exp2: 2**-f for f in [0, 1); exponential: the same, for the sampler; sine: the first quarter wave; silu_tail:
-    relu(x) - silu(x) for |x| below 2**silu_range.
+    rsqrt: 1/sqrt(m); the top bit of the argument chooses m in [1, 2) or in [2, 4). recip: 1/m for m in [1, 2).
+    exp2: 2**-f for f in [0, 1), for attention. exponential: the same function for the sampler. sine: the first quarter
+    of a sine wave. silu_tail: relu(x) - silu(x), for |x| below 2**silu_range.
     """
 
     rsqrt: InterpolatedTable
@@ -67,23 +73,23 @@ class Tables:
 
 
 def _rsqrt(u: np.ndarray) -> np.ndarray:
-    """1/sqrt(m): u in [0, 1/2) is m in [1, 2), u in [1/2, 1] is m in [2, 4]."""
+    """Returns 1/sqrt(m) for arguments u: u in [0, 1/2) means m in [1, 2), and u in [1/2, 1] means m in [2, 4]."""
     return 1.0 / np.sqrt(np.where(u < 0.5, 1.0 + 2.0 * u, 4.0 * u))
 
 
 def _sine(u: np.ndarray) -> np.ndarray:
-    """The first quarter wave."""
+    """Returns the first quarter of a sine wave, for u in [0, 1]."""
     return np.sin(u * np.pi / 2)
 
 
 def _silu_tail(x: np.ndarray) -> np.ndarray:
-    """relu(x) - silu(x) for x >= 0."""
+    """Returns relu(x) - silu(x) for x >= 0."""
     return x / (1.0 + np.exp(x))
 
 
 @lru_cache
 def make_tables(c: NumericConfig) -> Tables:
-    """The tables that `c` asks for."""
+    """Returns the tables of a config. They are built once and then cached."""
     build = InterpolatedTable.build
     return Tables(
         rsqrt=build("rsqrt", _rsqrt, c.rsqrt_index + 1, c.mantissa_bits - c.rsqrt_index, c.rsqrt_bits),

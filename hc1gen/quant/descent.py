@@ -1,7 +1,7 @@
-"""Descent over the integers of rows: each weight in turn takes the best of its values, each scale its exact optimum.
+"""Coordinate descent over the integers of rows: each weight in turn takes its best value, then each scale its best one.
 
-The error of a row w that becomes s * q is (w - s q) H (w - s q)^T: H [N, N] is the second moment of the inputs, or
-[R, N, N] where every row has its own.
+The error of a row w that is rounded to s * q is (w - s q) H (w - s q)^T. H is the second moment of the inputs, [N, N],
+or [R, N, N] where every row has its own.
 """
 
 import numpy as np
@@ -9,26 +9,26 @@ import numpy as np
 Limits = tuple[np.ndarray, np.ndarray]
 """The lowest and the highest integer of each row [R]."""
 BLOCK = 32
-"""Columns whose steps are carried within the block before they reach the rest, so that most work is matrix products."""
+"""Columns of a block. Changes are applied within a block first, then to the rest: most work is matrix products."""
 
 
 def through(rows: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Rows [R, N] times H [N, M] or [R, N, M] → [R, M]."""
+    """Returns rows [R, N] times H, [N, M] or [R, N, M]: [R, M]."""
     return rows @ h if h.ndim == 2 else np.einsum("rn,rnm->rm", rows, h)
 
 
 def weighted_error(difference: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """d H d^T of each row [R, N] → [R]."""
+    """Returns the error d H d^T of each row d of `difference` [R, N]: [R]."""
     return np.einsum("rn,rn->r", through(difference, h), difference)
 
 
 def nearest(x: np.ndarray, limits: Limits) -> np.ndarray:
-    """The grid's values nearest to a column x [R], in steps."""
+    """Returns the nearest integers within the limits of each row to a column x [R], in steps of the grid."""
     return np.minimum(np.maximum(np.floor(x + 0.5), limits[0]), limits[1])
 
 
 def fit_scale(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The scale [R] of least weighted error for given integers; `scale` where there is none above zero."""
+    """Returns the scales [R] of least weighted error for the integers q [R, N]; `scale` where none above 0 exists."""
     hq = through(q, h)
     power = np.einsum("rn,rn->r", hq, q)
     fitted = np.einsum("rn,rn->r", hq, weights) / np.where(power > 0, power, 1)
@@ -38,9 +38,10 @@ def fit_scale(weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarr
 def descend(
     weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray, limits: Limits, sweeps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Better (integers [R, N], scale [R]); a row is left alone once a sweep changes nothing in it.
+    """Improves integers q [R, N] and scales [R] by at most `sweeps` sweeps. Returns the new integers and scales.
 
-    The weighted error of a row never grows but by rounding of the arithmetic. H must have a diagonal above zero.
+    A row that a sweep does not change is finished. The weighted error of a row never grows, apart from float rounding.
+    The diagonal of H must be above 0.
     """
     q, scale = q.copy(), scale.copy()
     active = np.arange(len(q))
@@ -58,7 +59,10 @@ def descend(
 def sweep(
     weights: np.ndarray, h: np.ndarray, q: np.ndarray, scale: np.ndarray, limits: Limits
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One pass over the columns at fixed scales → (which rows changed [R], integers [R, N])."""
+    """Improves the integers in one pass over the columns, at fixed scales.
+
+    Returns (bool [R]: the rows that changed, the new integers [R, N]).
+    """
     slope = through(weights - q * scale[:, None], h)
     new = q.copy()
     for start in range(0, q.shape[1], BLOCK):

@@ -1,7 +1,8 @@
-"""Rounding rows of weights so that the error of their *outputs* is small, not that of the weights.
+"""Rounds rows of weights so that the error of their *outputs* is small, rather than the error of the weights.
 
-GPTQ (Frantar et al. 2022, arXiv:2210.17323) rounds column by column and lets the columns still to come make up for
-each error. It is asked for several scales of each row; `descent` goes on from each result, and the best one is kept.
+GPTQ (Frantar et al. 2022, arXiv:2210.17323) rounds column by column, and the columns that are not rounded yet
+compensate for each error. Here it runs with several scales for each row. `descent` improves each result, and the best
+one is kept.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,22 @@ from .descent import Limits, descend, fit_scale, nearest, through, weighted_erro
 from .grid import BITS, Bits, bounds, fit_rows, quantize_rows
 
 BLOCK = 32
+"""Columns of a block, as in `descent`."""
 LEAST_MEAN = 1e-30
-"""Of a diagonal. Below, float32 has no inverse of it, and the outputs do not matter: a token that is never likely."""
+"""Smallest mean diagonal of H that is damped in proportion. Below it, float32 cannot invert H. The outputs of such a
+row do not matter: it belongs to a token that is never likely."""
 CHUNK = 4096
-"""Rows at a time: what is being worked on stays in the processor's cache."""
+"""Rows that are rounded at a time, so that the data in use stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look for the best integers.
+    """How much work the search for the best integers does.
 
-    ratios: scales that GPTQ is to try, relative to those of least error of the weights, 0 for rows rounded to the
-    nearest in place of GPTQ's; sweeps: at most so many rounds of descent after each, 0 for none; candidates: clip
-    ratios of which the scales of least error are chosen; damping: share of H's mean diagonal that is added to its
-    diagonal; act_order: columns of large inputs first.
+    ratios: the scales to try with GPTQ, relative to the scale of least error of the weights; a ratio of 0 means to
+    start from rows rounded to the nearest in place of GPTQ's. sweeps: most sweeps of descent after each, 0 for none.
+    candidates: number of clip ratios from which the scale of least error is chosen. damping: the share of H's mean
+    diagonal that is added to the diagonal. act_order: whether columns with large inputs are rounded first.
     """
 
     ratios: tuple[float, ...] = (0.0, 0.7, 0.8, 0.9, 1.0, 1.1)
@@ -36,7 +39,10 @@ class Effort:
 
 
 def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort, bits: Bits = BITS) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [R, N] under H [N, N] or [R, N, N] → (int8 [R, N] of `bits` bits, float64 scale [R] > 0)."""
+    """Rounds rows [R, N] for inputs with the second moment H, [N, N] or [R, N, N].
+
+    Returns (integers int8 [R, N] of `bits` bits, scales float64 [R] above 0).
+    """
     bits = np.broadcast_to(bits, len(weights))
     h = damped(h, effort.damping)
     order = np.argsort(-np.einsum("...nn->...n", h).reshape(-1, h.shape[-1]).mean(axis=0), kind="stable")
@@ -54,19 +60,22 @@ def round_rows(weights: np.ndarray, h: np.ndarray, effort: Effort, bits: Bits = 
 
 
 def damped(h: np.ndarray, share: float) -> np.ndarray:
-    """H plus `share` of its mean diagonal, that of each row where H is [R, N, N]; never singular."""
+    """Returns H with `share` times its mean diagonal added to the diagonal. The result is never singular.
+
+    If H is [R, N, N], each row has its own mean.
+    """
     mean = np.einsum("...nn->...", h) / h.shape[-1]
     added = np.where(mean > LEAST_MEAN, share * mean, 1.0).astype(h.dtype)
     return h + added[..., None, None] * np.eye(h.shape[-1], dtype=h.dtype)
 
 
 def inverse_factor(h: np.ndarray) -> np.ndarray:
-    """Upper triangular U with U^T U = H^-1, of one or of many matrices."""
+    """Returns the upper triangular U with U^T U = H^-1, of one matrix [N, N] or of many [R, N, N]."""
     return np.linalg.cholesky(np.linalg.inv(h.astype(np.float64))).swapaxes(-1, -2).astype(h.dtype)
 
 
 def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray, limits: Limits) -> np.ndarray:
-    """Rows [R, N] at scales [R] → integers [R, N]; `upper` is `inverse_factor` of H."""
+    """Rounds rows [R, N] at fixed scales [R] by GPTQ. Returns integers [R, N]. upper: `inverse_factor` of H."""
     rest = weights.copy()
     q = np.empty_like(rest)
     for start in range(0, rest.shape[1], BLOCK):
@@ -84,8 +93,11 @@ def gptq(weights: np.ndarray, upper: np.ndarray, scale: np.ndarray, limits: Limi
 def _best(
     weights: np.ndarray, h: np.ndarray, upper: np.ndarray, effort: Effort, bits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best of the rounded rows and of GPTQ at every scale, each after descent, on the grid and on its mirror image:
-    integers and scales."""
+    """Returns the integers and scales of least weighted error for each row.
+
+    The candidates are the rows rounded to the nearest and the results of GPTQ at every scale, each improved by descent,
+    on the grid and on the mirrored grid.
+    """
     weights = weights.astype(h.dtype)
     low, high = bounds(bits, len(weights))
     limits = low.astype(h.dtype), high.astype(h.dtype)

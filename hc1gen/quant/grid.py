@@ -1,6 +1,7 @@
-"""Rows of weights on a grid: integers of 3 bits, or of up to 6 where a row is worth it, times one positive scale.
+"""Rows of weights on a grid: integers of 3 bits (for chosen tensors up to 6) times one positive scale per row.
 
-The integers of a row are -4..3, or mirrored -3..4: a full adder counts a 4 as it counts a -4.
+The integers of a row are in -4..3, or in -3..4 on the mirrored grid. The mirrored grid is free in hardware: a 4 costs
+as many adders as a -4.
 """
 
 from itertools import product
@@ -10,29 +11,29 @@ import numpy as np
 BITS = 3
 MOST_BITS = 6
 LOW, HIGH = -4, 3
-"""Integers of BITS."""
+"""Lowest and highest integer of BITS bits, on the grid that is not mirrored."""
 ON_GRID = 0.02
-"""A row counts as lying on a grid when no weight is further than this from it, in steps of the grid, for weights of up
-to 4 steps, and in proportion for larger ones.
+"""A row lies on a grid if no weight is further than this from a grid point, in steps of the grid.
 
-Rounding the largest weight, 4 steps, to bfloat16 moves it by up to 0.0156 steps."""
+This holds for weights of up to 4 steps; for larger weights the distance may grow in proportion. The value leaves room
+for bfloat16, which moves a weight of 4 steps by up to 0.0156 steps."""
 WIDE_SLACK = 1.6
-"""For rows of more than 3 bits: the smallest weight, which is rounded as well, moves all others."""
+"""Factor on ON_GRID for rows of more than 3 bits: the step follows from the smallest weight, which is rounded, too."""
 PROBE = 16
-"""Columns that are looked at first."""
+"""Columns that are compared with a grid first; only rows that fit in them are compared as a whole."""
 
 Bits = int | np.ndarray
-"""Of all rows, or of each [R]."""
+"""A number of bits: one for all rows, or one for each row [R]."""
 
 
 def bounds(bits: Bits, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest integer of `bits` bits: float64 [rows] each."""
+    """Returns the lowest and the highest integer of `bits` bits, not mirrored: float64 [rows] each."""
     half = np.broadcast_to(np.exp2(np.asarray(bits, np.float64) - 1), rows)
     return -half, half - 1
 
 
 def row_bits(integers: np.ndarray) -> np.ndarray:
-    """Bits that each row of integers [R, N] takes, mirrored or not, BITS at least: int64 [R]."""
+    """Returns the bits that each row of integers [R, N] needs, mirrored or not, at least BITS: int64 [R]."""
     wide = integers.astype(np.int64)
     high, low = wide.max(axis=1, initial=0), -wide.min(axis=1, initial=0)
     half = np.minimum(np.maximum(high + 1, low), np.maximum(high, low + 1))
@@ -40,9 +41,9 @@ def row_bits(integers: np.ndarray) -> np.ndarray:
 
 
 def row_bounds(integers: np.ndarray, bits: Bits) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest integer that each row [R, N] of `bits` bits may have: float64 [R] each.
+    """Returns the lowest and the highest integer that each row of integers [R, N] may have: float64 [R] each.
 
-    A row with the highest integer of the mirrored grid in it is a mirrored one.
+    A row of `bits` bits is on the mirrored grid if it contains the highest integer of the mirrored grid.
     """
     low, high = bounds(bits, len(integers))
     mirrored = integers.max(axis=1, initial=0) > high
@@ -52,10 +53,10 @@ def row_bounds(integers: np.ndarray, bits: Bits) -> tuple[np.ndarray, np.ndarray
 def quantize_rows(
     weights: np.ndarray, bits: Bits = BITS, kept: int = BITS, candidates: int = 24, refinements: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Float rows [R, N] → (int8 [R, N] of `bits` bits, float64 scale [R] > 0), scale by least squares over clip ratios.
+    """Rounds float rows [R, N]. Returns (integers int8 [R, N] of `bits` bits, scales float64 [R] above 0).
 
-    A row that already lies on a grid of up to `kept` bits keeps its integers exactly. Others go to {-4..3} or to
-    {-3..4}, whichever is nearer.
+    A row that already lies on a grid of up to `kept` bits keeps its integers exactly. Any other row is rounded to the
+    grid or to the mirrored grid, whichever has the smaller squared error. candidates, refinements: see `fit_rows`.
     """
     rows = weights.astype(np.float64)
     exact, best_q, best_s = _rows_on_grid(rows, kept)
@@ -74,10 +75,10 @@ def quantize_rows(
 def fit_rows(
     rows: np.ndarray, bits: Bits = BITS, candidates: int = 24, refinements: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `quantize_rows`, on the grid that is not mirrored, whether a row lies on one or not: float64 integers.
+    """Rounds float rows [R, N] to the grid that is not mirrored. Returns (integers as float64 [R, N], scales [R]).
 
-    Every candidate scale is refined by alternating between the best integers and the best scale (Lloyd's iteration),
-    the best of all is kept.
+    It tries `candidates` clip ratios. Each candidate scale is improved `refinements` times: the best integers for the
+    scale, then the best scale for the integers (Lloyd's iteration). The scale of least squared error is kept.
     """
     low, high = bounds(bits, len(rows))
     widest = np.maximum(rows.max(axis=1) / high, rows.min(axis=1) / low)
@@ -101,7 +102,7 @@ def fit_rows(
 
 
 def _least_squares(rows: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """The scale that fits integers `q` best; `s` where there is none above zero."""
+    """Returns the scales [R] of least squared error for the integers q [R, N]; `s` where none above 0 exists."""
     power = (q * q).sum(axis=1)
     fitted = (rows * q).sum(axis=1) / np.maximum(power, 1.0)
     return np.where(fitted > 0, fitted, s)
@@ -112,9 +113,10 @@ def _error(rows: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def _rows_on_grid(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mask [R], integers [R, N], scale [R]) of rows that lie on a grid of up to `bits` bits.
+    """Finds the rows that lie on a grid of up to `bits` bits. Returns (mask [R], integers [R, N], scales [R]).
 
-    The smallest weight is then so many steps; of several grids the one of fewest bits is taken.
+    It tries every number of steps that the smallest weight that is not 0 can have. If several grids fit, the grid of
+    fewest bits is taken.
     """
     magnitude = np.where(rows == 0, np.inf, np.abs(rows)).min(axis=1)
     found = ~np.isfinite(magnitude)
@@ -134,7 +136,7 @@ def _rows_on_grid(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _fits(rows: np.ndarray, s: np.ndarray, low: float, high: float, slack: float) -> np.ndarray:
-    """Whether each row is integers in low..high times its scale [R], `slack` times as far off as ON_GRID says."""
+    """Returns whether each row is integers in low..high times its scale [R], within `slack` times ON_GRID."""
     steps = rows / s[:, None]
     q = np.floor(steps + 0.5)
     near = np.abs(steps - q) < slack * ON_GRID * np.maximum(1.0, np.abs(q) / 4)
@@ -142,7 +144,7 @@ def _fits(rows: np.ndarray, s: np.ndarray, low: float, high: float, slack: float
 
 
 def mantissa_exponent(scale: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positive scales [R] → (m, x) with `scale ≈ m * 2**-x` and `m` of exactly `bits` unsigned bits."""
+    """Returns (m [R], x [R]) of positive scales [R], with `scale ≈ m * 2**-x`. m has exactly `bits` bits, unsigned."""
     fraction, exponent = np.frexp(scale)
     m = np.floor(fraction * (1 << bits) + 0.5).astype(np.int64)
     x = bits - exponent.astype(np.int64)

@@ -1,8 +1,8 @@
-"""Post-training quantisation: a float model and the model made of its rounded matrices read a text side by side.
+"""Post-training quantisation: the float model and the rounded model process a text side by side, layer by layer.
 
-Layer by layer. What a matrix meets in the rounded model is what it is rounded for; what it should put out is what the
-float model puts out there, and the matrices that write into the residual stream (o, down) also make up for what the
-stream has lost so far. No gradients: every step is least squares, over floats or over the grid.
+A matrix is rounded for the inputs that it has in the rounded model. Its target is the output of the float model at the
+same place. The matrices that write into the residual stream (o, down) also compensate for the error that the stream has
+gathered so far. There are no gradients: every step is a least squares problem, over floats or over the grid.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,16 +19,17 @@ from .rounded import Rounded
 from .vocabulary import head_error, head_moments
 
 Progress = Callable[[str, int], object]
-"""Called with the tensor at hand and how many layers are done."""
+"""Called with the name of the current tensor and the number of layers that are done."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to round. nearest: every weight on its own (RTN), the rest is unused.
+    """A method of rounding.
 
-    follow: outputs are to be those of the float model, not those of the float weights for the rounded model's inputs;
-    repair: share of the residual stream's loss that o and down are to make up for; ridge: what holds the float weights
-    near the model's own (`Target.best`); vocabulary: the head is rounded for the probabilities that it makes.
+    nearest: every weight is rounded to the nearest by itself (RTN), and the other fields have no effect. follow: the
+    target is the output of the float model, not the output of the float weights on the rounded model's inputs. repair:
+    the share of the residual stream's error that o and down compensate for. ridge: see `Target.best`. vocabulary: the
+    head is rounded so that its probabilities change least. effort: see `Effort`.
     """
 
     nearest: bool = False
@@ -40,7 +41,7 @@ class Method:
 
 
 LARGE = 4_000_000
-"""A model of more weights gets less effort for each."""
+"""If a model has more weights than this, less effort is spent on each weight."""
 METHODS = {
     "rtn": Method(nearest=True, vocabulary=False),
     "gptq": Method(vocabulary=False, effort=Effort(ratios=(1.0,), sweeps=0)),
@@ -51,8 +52,11 @@ USUAL = "follow"
 
 @dataclass(frozen=True)
 class TensorReport:
-    """How well a matrix does: error of its outputs on the calibration text relative to those wanted, root mean square,
-    and what rounding to the nearest would have had in its place; zeros: share of weights that are 0."""
+    """The result for one matrix.
+
+    error: root mean square error of its outputs on the calibration text, relative to the wanted outputs. rtn_error: the
+    same if it were rounded to the nearest. zeros: the share of weights that are 0.
+    """
 
     name: str
     rows: int
@@ -70,9 +74,10 @@ def posttrain(
     progress: Progress | None = None,
     bits: Mapping[str, int] | None = None,
 ) -> tuple[ModelIR, list[TensorReport]]:
-    """`ir` with every matrix on the grid, exactly, and what became of each; calibrated on `tokens` [S, T].
+    """Returns `ir` with every matrix rounded to the grid, and a report on each; calibrated on `tokens` [S, T].
 
-    bits: of tensors that get more than 3. The result has the name and the hash of `ir`, and a head of its own.
+    bits: tensor → its bits, for the tensors that get more than 3. The result has the name and the hash of `ir`. Its
+    head is not tied to the embedding.
     """  # fmt: skip
     ir = ir.untied()
     walk = _Walk(ir, tokens, method, progress or (lambda name, done: None), bits or {})
@@ -82,7 +87,7 @@ def posttrain(
 
 
 class _Walk:
-    """Both models in front of the next layer: residual streams `f` and `x` [S, T, D] of the float and the rounded."""
+    """Both models before the next layer, with their residual streams [S, T, D]: f (float model) and x (rounded)."""
 
     def __init__(self, ir: ModelIR, tokens: np.ndarray, method: Method, progress: Progress, bits: Mapping[str, int]):
         weights = sum(array.size for _, array in ir.matrices())
@@ -98,7 +103,10 @@ class _Walk:
         self.f, self.x = ir.embedding[tokens], self.embedding.array()[tokens]
 
     def _embedding(self, tokens: np.ndarray) -> Rounded:
-        """To the nearest: all of a row's error enters the residual stream, and a row meets nothing but its token."""
+        """Rounds the embedding to the nearest.
+
+        That is the best here: a row has no input but its token, and its whole error enters the residual stream.
+        """
         rounded = Rounded.nearest(self.ir.embedding, self._bits(EMBEDDING))
         counts = np.bincount(tokens.reshape(-1), minlength=self.ir.config.vocab)
         error = _lookup_error(self.ir.embedding, rounded.array(), counts)
@@ -106,7 +114,7 @@ class _Walk:
         return rounded
 
     def layer(self, index: int) -> LayerWeights:
-        """Round the next layer, and move both models behind it."""
+        """Rounds layer `index`, the next one, and moves both residual streams to its output. Returns its matrices."""
         layer, eps = self.ir.layers[index], self.ir.config.rms_eps
         made = layer
         seen_f, seen_x = (reference.rms_norm(s, layer.input_norm, eps) for s in (self.f, self.x))
@@ -130,7 +138,7 @@ class _Walk:
         return made
 
     def head(self) -> Rounded:
-        """The head, rounded for the rounded model's final inputs."""
+        """Rounds the head for the final inputs of the rounded model."""
         self.progress(HEAD, self.ir.config.layers)
         norm, eps, bits = self.ir.final_norm, self.ir.config.rms_eps, self._bits(HEAD)
         seen_x, plain = reference.rms_norm(self.x, norm, eps), Rounded.nearest(self.ir.head, bits)
@@ -145,7 +153,7 @@ class _Walk:
         return np.stack([reference.mix(layer, self.ir.config, row, self.rotation) for row in seen])
 
     def _round(self, index: int, fields: tuple[str, ...], x: np.ndarray, f: np.ndarray) -> list[Rounded]:
-        """Round matrices of a layer that have the inputs x [S, T, N], in the float model f."""
+        """Rounds the matrices `fields` of a layer. They share the inputs x [S, T, N], and f in the float model."""
         self.progress(layer_tensor(index, fields[0]), index)
         weights = [getattr(self.ir.layers[index], field) for field in fields]
         bits = [self._bits(layer_tensor(index, field)) for field in fields]
@@ -165,7 +173,7 @@ class _Walk:
         return self.bits.get(name, BITS)
 
     def _together(self, rows: list[np.ndarray], h: np.ndarray, bits: list[int]) -> list[Rounded]:
-        """Matrices [R, N] with common inputs, under one H [N, N]."""
+        """Rounds matrices [R, N] that share their inputs, with the second moment H [N, N] of the inputs."""
         of_rows = np.repeat(bits, [len(m) for m in rows])
         q, scale = round_rows(np.concatenate(rows), h.astype(np.float32), self.method.effort, of_rows)
         ends = np.cumsum([len(m) for m in rows])[:-1]
@@ -187,6 +195,9 @@ class _Walk:
 
 
 def _lookup_error(embedding: np.ndarray, rounded: np.ndarray, counts: np.ndarray) -> float:
-    """Root mean square of what lookups of the text's tokens miss, relative to that of the embedding."""
+    """Returns the root mean square error of the looked-up rows over the text, relative to that of the embedding.
+
+    counts: how often each token occurs in the text [V].
+    """
     missed = counts @ np.square(rounded - embedding, dtype=np.float64).sum(axis=1)
     return float(np.sqrt(missed / (counts @ np.square(embedding, dtype=np.float64).sum(axis=1))))

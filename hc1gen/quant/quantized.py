@@ -1,4 +1,4 @@
-"""The quantised model: integers of every weight, gain and scale, in the chip's formats."""
+"""The quantised model: every weight, gain and scale as an integer, in the chip's formats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ from .grid import MOST_BITS, mantissa_exponent, quantize_rows, row_bits
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Weights of one linear map on the grid: `y[r] = (weights[r] @ q) * scale[r]`.
+    """The weights of a linear map on the grid: `y[r] = (weights[r] @ x) * scale[r]`.
 
-    weights: int8 [R, N], in -4..3 or -3..4 but for rows of up to 6 bits; scale: float64 [R];
-    mantissa, exponent: int64 [R], `scale ≈ mantissa * 2**-exponent`.
+    weights: int8 [R, N], in -4..3 or -3..4; rows of more bits, up to 6, have a larger range. scale: float64 [R].
+    mantissa, exponent: int64 [R], with `scale ≈ mantissa * 2**-exponent`.
     """
 
     name: str
@@ -30,38 +30,45 @@ class Matrix:
 
     @classmethod
     def quantize(cls, name: str, weights: np.ndarray, scale_bits: int) -> "Matrix":
-        """3 bits to a weight; a row that lies on a grid of up to 6 bits keeps its integers."""
+        """Rounds float weights [R, N] to 3 bits. A row that already lies on a grid of up to 6 bits keeps its integers.
+
+        scale_bits: width of a scale's mantissa.
+        """
         q, scale = quantize_rows(weights, kept=MOST_BITS)
         return cls(name, q, scale, *mantissa_exponent(scale, scale_bits))
 
     def scaled(self, factor: float, scale_bits: int) -> "Matrix":
-        """The same integers, every row worth `factor` times as much."""
+        """Returns the matrix with the same integers and every scale times `factor`."""
         mantissa, exponent = mantissa_exponent(self.scale * factor, scale_bits)
         return replace(self, scale=self.scale * factor, mantissa=mantissa, exponent=exponent)
 
     def dequantize(self) -> np.ndarray:
-        """float32 [R, N]."""
+        """Returns the float weights, float32 [R, N]."""
         return (self.weights * self.scale[:, None]).astype(np.float32)
 
     @cached_property
     def columns(self) -> np.ndarray:
-        """float64 [N, R], for exact products."""
+        """The transposed weights, float64 [N, R], for `golden.arith.matmul`."""
         return np.ascontiguousarray(self.weights.T, np.float64)
 
     def shift(self, in_frac: int, out_frac: int | np.ndarray) -> np.ndarray:
-        """Right shift [R] after `accumulator * mantissa`, for an input of exponent 0 (see `golden.cmvm.requantize`)."""
+        """Returns the right shift [R] after `accumulator * mantissa`, for an input whose exponent is 0.
+
+        in_frac, out_frac: fraction bits of input and output. See `golden.cmvm.requantize`.
+        """
         return self.exponent + in_frac - out_frac
 
 
 @dataclass(frozen=True, eq=False)
 class Gain:
-    """RMSNorm gain times sqrt(n): int64 [N], value `gain * 2**-frac`."""
+    """The gain of an RMSNorm times sqrt(N): int64 [N], with the value `gain * 2**-frac`."""
 
     gain: np.ndarray
     frac: int
 
     @classmethod
     def quantize(cls, weights: np.ndarray, bits: int) -> "Gain":
+        """Rounds float gains [N] to `bits` bits, signed, with as many fraction bits as fit."""
         exact = weights.astype(np.float64) * np.sqrt(len(weights))
         largest = max(float(np.abs(exact).max()), 2.0**-20)
         frac = int(np.floor(np.log2(((1 << (bits - 1)) - 1) / largest)))
@@ -70,7 +77,7 @@ class Gain:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The embedding: weights int8 [V, D], on the grid; scale int64 [V], in units of the residual stream's last bit."""
+    """The embedding. weights: int8 [V, D], on the grid. scale: int64 [V], in units of the residual's lowest bit."""
 
     name: str
     weights: np.ndarray
@@ -79,10 +86,10 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
-    """Everything that is hardwired, and the formats it is hardwired for.
+    """All numbers that are hardwired in a chip, and the formats that they belong to.
 
-    name, sha256: of the checkpoint; tensors: every gain, matrix and table under its tensor's name, in the order of the
-    data. A tied head has an entry of its own, whose matrix bears the embedding's name.
+    name, sha256: of the checkpoint. tensors: tensor name → its gain, matrix or table, in the order of the checkpoint. A
+    head that is tied to the embedding has an entry of its own; the name in its matrix is that of the embedding.
     """
 
     name: str
@@ -93,36 +100,37 @@ class QuantizedModel:
     tensors: Mapping[str, Gain | Matrix | Table]
 
     def numerics(self, context: int) -> Numerics:
+        """Returns the derived widths of this model for a KV cache of `context` positions."""
         return Numerics(self.config, self.formats, self.model, context)
 
     @cached_property
     def matrices(self) -> tuple[Matrix, ...]:
-        """Every matrix that becomes part of a tile, in the order of the data."""
+        """The matrices, which become tiles or parts of tiles, in the order of `tensors`."""
         return tuple(tensor for tensor in self.tensors.values() if isinstance(tensor, Matrix))
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Every table, in the order of the data."""
+        """The tables, in the order of `tensors`."""
         return tuple(tensor for tensor in self.tensors.values() if isinstance(tensor, Table))
 
     def matrix(self, tensor: str) -> Matrix:
-        """The matrix under a tensor's name; `TypeError` where that is something else."""
+        """Returns the matrix of a tensor name. Raises `TypeError` if the tensor is no matrix."""
         return _of_type(Matrix, self.tensors[tensor])
 
     def gain(self, tensor: str) -> Gain:
-        """The gains under a tensor's name; `TypeError` where that is something else."""
+        """Returns the gains of a tensor name. Raises `TypeError` if the tensor is no vector of gains."""
         return _of_type(Gain, self.tensors[tensor])
 
     def table(self, tensor: str) -> Table:
-        """The table under a tensor's name; `TypeError` where that is something else."""
+        """Returns the table of a tensor name. Raises `TypeError` if the tensor is no table."""
         return _of_type(Table, self.tensors[tensor])
 
     def with_formats(self, config: NumericConfig, formats: Formats) -> "QuantizedModel":
-        """The same integers in other formats."""
+        """Returns the model with the same integers and other formats."""
         return replace(self, config=config, formats=formats)
 
     def first_layers(self, count: int) -> "QuantizedModel":
-        """The model without the layers behind its first `count`."""
+        """Returns the model with only its first `count` layers."""
         gone = {layer_tensor(i, field) for i in range(count, self.model.layers) for field in LAYER_TENSORS}
         return replace(
             self,
@@ -132,7 +140,7 @@ class QuantizedModel:
         )
 
     def verify(self) -> None:
-        """Raise `ValueError` where an integer is outside its range."""
+        """Raises `ValueError` if an integer is outside its range."""
         for m in self.matrices:
             if row_bits(m.weights).max() > MOST_BITS:
                 raise ValueError(f"{m.name}: a weight has more than {MOST_BITS} bits")
@@ -143,9 +151,9 @@ class QuantizedModel:
                 raise ValueError("embedding: a row scale is negative")
 
     def dequantize(self, ir: ModelIR) -> ModelIR:
-        """The float model with the same quantised weights: what the integer arithmetic is measured against.
+        """Returns the float model with the quantised weights, to measure the error of the integer arithmetic.
 
-        `ir` is the checkpoint this model was quantised from; norms are taken from it unrounded.
+        ir: the checkpoint that this model was quantised from. The norms are taken from it without rounding.
         """
         undo = factors(self.model)
 
@@ -174,7 +182,10 @@ def _of_type(kind: type[T], tensor: object) -> T:
 
 
 def quantize(ir: ModelIR, config: NumericConfig, formats: Formats | None = None) -> QuantizedModel:
-    """Round every row of `ir` to the grid; `formats` default to the wide ones that calibration starts from."""
+    """Returns `ir` with every row rounded to the grid. The default `formats` are the wide ones for calibration.
+
+    Raises `InputError` if a field of `config` is out of range.
+    """
     config.verify()
     scaled = factors(ir.config)
     tensors: dict[str, Gain | Matrix | Table] = {}

@@ -1,4 +1,4 @@
-"""A rounded matrix that float32 holds exactly, so that a checkpoint of it gives the same integers and scales back."""
+"""A rounded matrix that float32 represents exactly. So a checkpoint of it gives the same integers and scales again."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,25 @@ import numpy as np
 from .grid import BITS, Bits, quantize_rows, row_bits
 
 FLOAT_BITS = 24
-"""Of a float32's mantissa: those of a weight and of its scale together."""
+"""Bits of a float32's mantissa. A weight and its scale together may have this many."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """Rows `weights * scale[:, None]`: int8 [R, N] without a common divisor in any row, float64 [R] > 0."""
+    """The matrix `weights * scale[:, None]`.
+
+    weights: int8 [R, N]; the integers of a row have no common divisor above 1. scale: float64 [R], above 0.
+    """
 
     weights: np.ndarray
     scale: np.ndarray
 
     @classmethod
     def of(cls, weights: np.ndarray, scale: np.ndarray) -> "Rounded":
-        """Divides each row by what its integers have in common, and rounds scales to what float32 leaves them."""
+        """Divides each row of integers [R, N] by its greatest common divisor, and rounds the scales [R].
+
+        A scale keeps as many mantissa bits as float32 has left after the row's integers.
+        """
         divisor = np.gcd.reduce(weights.astype(np.int64), axis=1)
         empty = divisor == 0
         divisor = np.where(empty, 1, divisor)
@@ -31,9 +37,9 @@ class Rounded:
 
     @classmethod
     def nearest(cls, weights: np.ndarray, bits: Bits = BITS) -> "Rounded":
-        """Each weight rounded to the nearest, as `hc1gen bake` does it (RTN)."""
+        """Returns float weights [R, N] rounded to the nearest (RTN), as `hc1gen bake` rounds them."""
         return cls.of(*quantize_rows(weights, bits))
 
     def array(self) -> np.ndarray:
-        """float32 [R, N], exact."""
+        """Returns the exact matrix, float32 [R, N]."""
         return (self.weights * self.scale[:, None]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A quantised model as one safetensors file: integer tensors, everything else as JSON in its metadata."""
+"""A quantised model as one safetensors file: integers as tensors, and everything else as JSON in the metadata."""
 
 import json
 from dataclasses import asdict
@@ -20,11 +20,11 @@ ARRAYS: dict[type, tuple[str, ...]] = {
     Matrix: ("weights", "scale", "mantissa", "exponent"),
     Table: ("weights", "scale"),
 }
-"""What of each kind of tensor is an array; its name and a gain's fraction stand in the metadata."""
+"""The fields of each kind of tensor that are arrays. The others, a name or a gain's `frac`, are in the metadata."""
 
 
 def to_bytes(model: QuantizedModel) -> bytes:
-    """The file's content; the same model gives the same bytes."""
+    """Returns the content of the file. The same model always gives the same bytes."""
     arrays = {
         f"{name}.{array}": np.ascontiguousarray(getattr(tensor, array))
         for name, tensor in model.tensors.items()
@@ -39,12 +39,12 @@ def to_bytes(model: QuantizedModel) -> bytes:
 
 
 def _entry(tensor: Gain | Matrix | Table) -> tuple[str, str | int]:
-    """The kind of a tensor, and what of it is no array."""
+    """Returns the kind of a tensor, and its field that is not an array."""
     return type(tensor).__name__, tensor.frac if isinstance(tensor, Gain) else tensor.name
 
 
 def load(path: Path) -> QuantizedModel:
-    """The model in file `path`; `InputError` where it is missing, damaged or of another format."""
+    """Reads the model in the file `path`. Raises `InputError` if it is missing, damaged or of another format."""
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("hc1gen", "{}"))
@@ -60,7 +60,7 @@ def load(path: Path) -> QuantizedModel:
 
 
 def formats(fields: dict[str, Any]) -> Formats:
-    """Formats as JSON has them; `KeyError` or `TypeError` where they are none."""
+    """Makes `Formats` from their JSON fields. Raises `KeyError` or `TypeError` if the fields are wrong."""
     layers = tuple(LayerFormats(**{**layer, "key_frac": tuple(layer["key_frac"])}) for layer in fields["layers"])
     return Formats(**{**fields, "layers": layers})
 

@@ -1,8 +1,8 @@
-"""Which tensors are worth more than 3 bits: how far each one by itself moves the model, against full adders.
+"""Which tensors deserve more than 3 bits: how much each tensor alone changes the model, and what it costs in adders.
 
-A tensor is rounded to the nearest alone, in 3 to 6 bits, and the divergence from the float model is measured.
-Divergences of single tensors nearly add up while they are small, so a greedy choice by nats per full adder is a good
-one (HAWQ, Dong et al. 2019, arXiv:1905.03696, goes by sensitivity too, from the Hessian).
+One tensor at a time is rounded to the nearest, in 3 to 6 bits, and the divergence from the float model is measured.
+Small divergences of single tensors nearly add up, so a greedy choice by nats per full adder is good. HAWQ (Dong et al.
+2019, arXiv:1905.03696) also chooses by sensitivity, but takes it from the Hessian.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,16 @@ from .grid import BITS, MOST_BITS
 from .rounded import Rounded
 
 Progress = Callable[[str, int], object]
-"""Called with the tensor at hand and how many are done."""
+"""Called with the name of the current tensor and the number of tensors that are done."""
 WIDTHS = range(BITS, MOST_BITS + 1)
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """A tensor: nats per token that it costs to round it alone, and its full adders, for each of WIDTHS."""
+    """The sensitivity of a tensor. The tuples have an entry for each of WIDTHS.
+
+    divergence: in nats per token, if only this tensor is rounded. full_adders: how many it needs.
+    """
 
     name: str
     divergence: tuple[float, ...]
@@ -31,7 +34,7 @@ class Sensitivity:
 
 
 def measure(ir: ModelIR, tokens: np.ndarray, progress: Progress | None = None) -> list[Sensitivity]:
-    """Sensitivity of everything that is a tile, on windows `tokens` [S, T], in the order of the data."""
+    """Returns the sensitivity of every matrix, in the order of the checkpoint, on text windows `tokens` [S, T]."""
     ir = ir.untied()
     said = [compare.log_softmax(reference.logits(ir, row)) for row in tokens]
 
@@ -50,9 +53,10 @@ def measure(ir: ModelIR, tokens: np.ndarray, progress: Progress | None = None) -
 
 
 def choose(sensitivities: list[Sensitivity], budget: float) -> dict[str, int]:
-    """Bits of the tensors that get more than BITS, so that all full adders are at most `budget` times those of BITS.
+    """Returns tensor → bits, for the tensors that get more than BITS bits.
 
-    Again and again the step of one tensor to more bits that saves most nats for each full adder, while it fits.
+    budget: all full adders together are at most `budget` times those of a model with BITS bits. The choice is greedy:
+    as long as one fits, it takes the step of one tensor to more bits that saves the most nats per full adder.
     """
     steps = dict.fromkeys((each.name for each in sensitivities), 0)
     left = (budget - 1.0) * sum(each.full_adders[0] for each in sensitivities)
@@ -65,7 +69,10 @@ def choose(sensitivities: list[Sensitivity], budget: float) -> dict[str, int]:
 
 
 def _moves(each: Sensitivity, step: int, left: float) -> list[tuple[float, str, int, int]]:
-    """(nats saved per full adder, name, its next width, full adders) of what fits in what is left and saves any."""
+    """Returns the possible steps of a tensor from `step`: (nats saved per full adder, name, new step, full adders).
+
+    A step must save nats and must not cost more than `left` full adders.
+    """
     moves = []
     for further in range(step + 1, len(WIDTHS)):
         cost = max(1, each.full_adders[further] - each.full_adders[step])
@@ -76,5 +83,5 @@ def _moves(each: Sensitivity, step: int, left: float) -> list[tuple[float, str, 
 
 
 def _with(ir: ModelIR, name: str, array: np.ndarray) -> ModelIR:
-    """The model with another matrix."""
+    """Returns the model with the matrix `name` replaced by `array`."""
     return ir.mapped(lambda each, before: array if each == name else before)

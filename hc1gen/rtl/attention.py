@@ -36,7 +36,7 @@ class Attention(wiring.Component):
     The keys and values of the token are written to the KV cache at `position`. Then two passes go over the positions
     0..position for each word of the cache: the first computes the scores and their maximum, the second weights the
     values with the probabilities. At the end each sum is divided by the sum of its probabilities. Positions above
-    `position` are not read, so to return to an earlier position, a token with that position is all that is needed.
+    `position` are not read. So a later token may have an earlier position, and nothing has to be erased before.
 
     Parameters
         node: heads, orders, lanes and widths.

@@ -22,18 +22,22 @@ class AttentionControl(wiring.Component):
 
     Parameters
         node: heads, orders, lanes and widths.
-    Ports
-        position (in): position of the token. It must stand until the last beat of the attention output has left.
+    Ports (1 bit each, unless a width is given)
+        position (in, `node.position_bits` bits): position of the token. It must stand until the last beat of the
+            attention output has left.
         x_valid (in), x_ready (out): handshake of the stream of keys, values and queries. x_ready is 1 while a token
             is loaded, and 0 while attention works on it.
-        beat (out, unsigned): number of the beat on x within its word.
-        word (out, unsigned): number of the word that is loaded, and later of the word at work.
+        beat (out, unsigned, 0..max(kv_beats, query_beats) - 1): number of the beat on x within its word.
+        word (out, unsigned, 0..node.kv_words - 1): number of the word that is loaded, and later of the word at work.
         last_word (out): `word` is the last word of the token.
         kv_shift (out): shift the beat of x into the register for a KV word.
-        kv_write, kv_write_address (out): write the KV word that ends with the beat of x.
+        kv_write (out): write the KV word that ends with the beat of x.
+        kv_write_address (out, address of `2 * context * node.kv_words` words): where.
         query_write (out): store the beat of x as queries.
-        kv_read, kv_read_address (out): read a KV word.
-        score_read (out): read the score buffer at `score_address`. `steps.score` writes it at `score_address`.
+        kv_read (out): read a KV word.
+        kv_read_address (out, like kv_write_address): where.
+        score_read (out): read the score buffer. The step `steps.score` writes it.
+        score_address (out, `node.position_bits` bits): where, for both.
         steps (out, `STEPS`): what the heads do in this clock.
         active (out): the sums of a word are complete. They stand while it is 1.
         done (in): the normaliser has taken the sums of the word, which may change from the next clock on.

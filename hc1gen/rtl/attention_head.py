@@ -124,7 +124,7 @@ class Head(wiring.Component):
         return largest
 
     def _probability(self, m: Module, largest: Value) -> Value:
-        """The probability `2**(stored - largest)`, unsigned fraction of `prob_bits`, two clocks behind `stored`."""
+        """The probability `2**(stored - largest)`, two clocks after `stored`: unsigned, `prob_bits` fraction bits."""
         c = self.n.config
         m.submodules.exp2 = exp2 = Lookup(self.n.tables.exp2)
         below = Signal(unsigned(self.n.score_bits))

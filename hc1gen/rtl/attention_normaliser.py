@@ -27,7 +27,7 @@ class Normaliser(wiring.Component):
 
     Parameters
         node: heads, orders, lanes and widths.
-    Ports
+    Ports (1 bit each, unless a width is given)
         active (in): `sums` and `totals` are complete. It and they must stand until `done`.
         last_word (in): the word is the last one of the token. Some of its heads may be padding; their lanes give 0.
         totals (in, one field of `exp_sum_bits` bits for each head, unsigned): Z of each head, above 0.

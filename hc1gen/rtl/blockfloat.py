@@ -30,16 +30,16 @@ class Cut(wiring.Component):
         beats: beats of a vector.
         bits: signed width of a mantissa.
         lift: zeros that are appended to each element first.
-        weighted: whether some elements count twice when the exponent is found.
+        weighted: whether some elements count with twice their magnitude when the exponent is found.
     Ports
         x (in, stream of `count` elements of `in_bits` bits): a vector, then the same vector again.
         y (out, stream of `count` elements of `bits` bits): the mantissas, during the second pass.
-        shift (out, unsigned): the exponent. It stands from the second pass until the first pass of the next vector has
-            ended.
+        shift (out, unsigned, 0..largest_shift): the exponent. It stands from the second pass until the first pass of
+            the next vector has ended.
         enable (in, 1 bit): while it is 0, nothing is taken.
-        beat (out, unsigned; only if `weighted`): number of the beat that is on x, 0..beats - 1.
-        heavy (in, `count` bits; only if `weighted`): 1 for each element of that beat that counts twice. It must answer
-            `beat` in the same clock.
+        beat (out, unsigned, 0..beats - 1; only if `weighted`): number of the beat that is on x.
+        heavy (in, `count` bits; only if `weighted`): 1 for each element of that beat that counts with twice its
+            magnitude. It must answer `beat` in the same clock.
         Reset discards the vector inside.
     Timing
         gap, latency, pace.
@@ -252,7 +252,7 @@ def _(node: network.BlockFloat, stage: Wiring) -> None:
 def _(node: network.BlockFloat, walk: Walk) -> list[Step]:
     """From the last beat of the vector's first pass to the first bit-plane.
 
-    If the vector is computed twice instead of being kept, its second pass may come later than the block could take it.
+    If the vector is computed twice instead of being kept, its second pass may begin after the block is ready for it.
     """
     block, latency = walk.blocks[f"quantize_{node.kind}"], 0
     if walk.linear is not None and walk.linear.replays > 1:

@@ -233,13 +233,13 @@ class Chip:
         lines += [
             "reason 1 end of text, 2 limit, 3 context full; clocks: what the token on `out` took",
             "Read with a prompt's first token: limit, most tokens to generate, 0 for no limit; temperature, "
-            f"{TEMPERATURE_FRAC} fraction bits, 0 for the likeliest token; seed of the random numbers"
+            f"{TEMPERATURE_FRAC} fraction bits, 0 for the most likely token; seed of the random numbers"
             + ("" if self.draft is None else "; speculate, whether the draft is asked"),
         ]
         if self.draft is not None:
             lines.append(
                 f"The draft may run {self.ahead} tokens ahead. Since reset: tokens drafted, accepted, rejected, and "
-                "flushed behind a rejected one"
+                "flushed after a rejected one"
             )
         lines.append(f"{ROOT} is the Merkle root of the weights: docs/provenance.md")
         return "\n".join(lines)

@@ -62,8 +62,8 @@ class Cmvm(wiring.Component):
             plane.
         plane (out, `columns` bits): to the tile: the plane.
         read (out, 1 bit): to the tile: put beat `beat` on acc, mantissa and shift in the next clock.
-        group (out, unsigned; only with several row groups): to the tile: number of the row group.
-        beat (out, unsigned): to the tile: number of the beat within its group.
+        group (out, unsigned, 0..row_groups - 1; only with several row groups): to the tile: number of the row group.
+        beat (out, unsigned, 0..group_beats - 1): to the tile: number of the beat within its group.
         acc, mantissa, shift (in, `count` fields each of acc_bits, scale_bits and SHIFT_BITS bits): from the tile: the
             beat that was read last. They must stand until the next `read`.
         Reset discards the vector inside; the next plane is then the first one of a vector.

@@ -19,7 +19,7 @@ def memories(plan: Plan, ahead: int) -> list[Memory]:
 
 
 class DraftQueue(wiring.Component):
-    """Holds the draft's proposals until the target decides on them, each with the draft's exponentials of all tokens.
+    """Holds the draft's proposals until the target decides on them, each with the draft's exponentials.
 
     It is a ring of `ahead` records. The exponentials of each record are in a memory.
 

@@ -89,7 +89,7 @@ class Embedding(wiring.Component):
     Timing
         latency, pace.
     Golden counterpart
-        `hc1gen.golden.model.Session.forward`, its first two lines.
+        `hc1gen.golden.model.Session.forward`: the product of weights and scale, saturated.
     """
 
     latency = 2

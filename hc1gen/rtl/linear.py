@@ -47,7 +47,7 @@ def _range(shifts: np.ndarray, exponents: range) -> range:
 def _(node: Linear, stage: Wiring) -> None:
     """A CMVM with its tile, and behind it the requantiser, which all linear nodes of the stage share.
 
-    Each linear node is a source of the requantiser of its own.
+    Each linear node is one source of the requantiser.
     """
     kind, c = stage.kinds[node.name], stage.network.plan.n.config
     source = node.source

@@ -31,9 +31,9 @@ class RmsNorm(wiring.Component):
     Ports
         x (in, stream of `count` elements of `n.residual_bits` bits): a vector, then the same vector again. Padding
             lanes must be 0, because they enter the sum of squares, where a constant takes them off again.
-        beat (out, unsigned): number of the beat, 0..beats - 1, whose gains are needed in this clock.
-        user (in, unsigned; only with several users): number of the norm at work. It must stand from the first beat of
-            a vector until its last plane has left.
+        beat (out, unsigned, 0..beats - 1): number of the beat whose gains are needed in this clock.
+        user (in, unsigned, 0..len(passes) - 1; only with several users): number of the norm at work. It must stand from
+            the first beat of a vector until its last plane has left.
         gain0, gain1, ... (in, `count` elements of `n.config.gain_bits` bits): gains of beat `beat` for each user. They
             must answer `beat` in the same clock.
         y0, y1, ... (out, stream of `plane_layout(count * beats, n.config.rsqrt_bits)`): for each user,
@@ -114,7 +114,10 @@ class RmsNorm(wiring.Component):
         return m
 
     def _odd(self, mantissa: Signal) -> Value:
-        """What is squared: the highest `square_bits` bits of the magnitude, and a 1 below them, worth half a bit."""
+        """What is squared: the highest `square_bits` bits of the magnitude, and below them a 1.
+
+        The 1 stands for half of the last of these bits, which is the middle of what was cut off.
+        """
         sign = mantissa[-1].replicate(self.n.config.square_bits)
         return Cat(Const(1, 1), mantissa[self.n.square_drop : -1] ^ sign)
 

@@ -21,7 +21,7 @@ SEQUENCE_BITS = 1
 def tag(position_bits: int) -> data.StructLayout:
     """The tag of a token: its position in the text, its sequence, its epoch, and `predict`.
 
-    epoch: the sequencer's epoch in the clock in which the token was issued. predict: the model shall choose the token
+    epoch: the sequencer's epoch in which the token was issued. predict: the model shall choose the token
     that follows.
     """
     return data.StructLayout(

@@ -20,7 +20,7 @@ class ReplayBuffer(wiring.Component):
     Ports
         x (in, stream of `count` elements of `bits` bits): a vector. A beat is taken in the clock in which y takes it
             over; no beat is taken during the second pass.
-        y (out, stream like x): the vector, twice.
+        y (out, stream like x): the vector, in two passes.
         done (out, 1 bit): the last beat of the second pass is taken in this clock.
         head (out, `count` elements of `bits` bits): from the clock after `done` until a beat of x is taken, the first
             beat of the vector.

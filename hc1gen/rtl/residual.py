@@ -39,7 +39,7 @@ class Residual(wiring.Component):
     Timing
         latency, pace, tag_latency, attention_wait, recovery.
     Golden counterpart
-        `hc1gen.golden.model.Session`: the last line of `_attention` and of `_mlp`.
+        `hc1gen.golden.model.Session`: the saturated sums that `_attention` and `_mlp` return.
     """
 
     latency = 0

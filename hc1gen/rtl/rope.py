@@ -31,7 +31,7 @@ class Rope(wiring.Component):
     Timing
         latency, angle_latency, pace.
     Golden counterpart
-        `hc1gen.golden.rope.rotate`; for values, two lines of `hc1gen.golden.model.Session._attention`.
+        `hc1gen.golden.rope.rotate`; for values, the rounding in `hc1gen.golden.model.Session._attention`.
     Source
         Su et al. 2021, RoFormer, with pairs (i, i + head_dim / 2) as in Hugging Face's Llama.
     """

@@ -72,4 +72,4 @@ def clocks(node: Node, walk: Walk) -> list[Step]:
 
     `TypeError` if no function is registered for this type of node.
     """
-    raise TypeError(f"nothing says how many clocks {type(node).__name__}, the kind of node {node.name}, takes")
+    raise TypeError(f"no clocks are registered for {type(node).__name__}, the kind of node {node.name}")

@@ -77,6 +77,9 @@ def test_inspect(chip):
     baked = hc1gen("bake", SMALL, "-o", chip.parent / "again", *QUICK, "--json").fields
     for name in COST_FIELDS - {"accumulator_flip_flops", "kinds"}:
         assert fields[name] == baked[name]
+    token = fields["clocks_per_token"]
+    assert token.keys() == {"position", "clocks"} and token["position"] == fields["context"] - 1 == 15
+    assert token["clocks"] > 3 * 2 * (token["position"] + 1), "attention alone reads the cache twice in each layer"
     assert len(fields["tensors"]) == 3 * 7 + 1
     for tensor in fields["tensors"]:
         assert tensor.keys() == {"name", "rows", "columns", "bits", "weights", "zero_weights", "full_adders", "error"}

@@ -46,7 +46,7 @@ def test_gates_and_ups_alternate():
 
 
 @pytest.mark.parametrize(("intermediate", "groups"), [(9, 2), (2, 1)])
-def test_the_hidden_vector_is_made_twice(intermediate, groups):
+def test_the_intermediate_vector_is_made_twice(intermediate, groups):
     """With row groups the planes pass again; with one, its results are read out again."""
     stage = network_of(intermediate=intermediate).stages[1]
     gate_up, norm = find(stage, "gate_up"), find(stage, "mlp_norm")
@@ -60,6 +60,6 @@ def find(stage: Stage, name: str) -> object:
     return next(node for node in stage.nodes if node.name == name)
 
 
-def test_contexts_of_several_words_wait_in_a_replay_buffer():
+def test_the_output_of_several_words_waits_in_a_replay_buffer():
     assert [node.kind for node in network_of(kv_heads_per_clock=2).of(Replay)] == ["head"]
     assert [node.kind for node in network_of(kv_heads_per_clock=1).of(Replay)] == ["attention", "attention", "head"]

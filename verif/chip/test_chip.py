@@ -7,6 +7,7 @@ from chip.conversations import Conversation, check_chip, converse
 from hc1gen.frontend.tokenizer import Tokenizer
 from hc1gen.numeric.numerics import TEMPERATURE_FRAC
 from hc1gen.outcome import Outcome
+from hc1gen.rtl.clocks import clocks_per_token
 from hc1gen.settings import Settings
 
 PROMPTS = [
@@ -36,6 +37,11 @@ def chip():
 def prompts(chip):
     tokenizer = Tokenizer.load(chip.folder, chip.model.model)
     return [tokenizer.encode(text) or [chip.model.model.bos] for text in PROMPTS]
+
+
+def test_clocks_of_a_token(chip):
+    """The README's figure, which the texts below are held to, too."""
+    assert clocks_per_token(chip.target) == {"position": 64, "clocks": 1980}
 
 
 def test_texts(chip, prompts):

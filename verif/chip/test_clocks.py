@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from designs import VECTORS
-from hc1gen.rtl.plan import Plan
 
 from hc1gen.backend import simulator
 from hc1gen.backend.bake import bake
 from hc1gen.frontend.model import LayerWeights, ModelConfig, ModelIR
-from hc1gen.golden.calibrate import calibrate
+from hc1gen.golden.calibrated import calibrated
 from hc1gen.numeric.config import NumericConfig
-from hc1gen.quant.quantized import quantize
-from hc1gen.rtl.chip import Chip
-from hc1gen.rtl.clocks import angle_wait, greedy_token, total
-from hc1gen.rtl.transformer import Transformer
+from hc1gen.rtl import assemble
+from hc1gen.rtl.clocks import greedy_token, stage_steps
+from hc1gen.rtl.rope import Rope
+from hc1gen.rtl.timing import total
 from hc1gen.settings import Settings
 
 WIDTH, VOCAB, CONTEXT, TOKENS = 40, 37, 8, 5
@@ -42,11 +41,11 @@ def one_head() -> ModelIR:
 @pytest.mark.parametrize(("lanes", "wait"), [(20, 27), (40, 21)])
 def test_angles_that_are_late(tmp_path: Path, lanes: int, wait: int):
     """Keys wait for them; with 20 lanes the planes of the next part wait behind, with 40 they do not."""
-    model = calibrate(quantize(one_head(), NumericConfig()), CONTEXT, 64)
-    target = Transformer(model, Plan(model.numerics(CONTEXT), lanes, 1))
-    assert angle_wait(target) == wait
-    bake(Chip(target), tmp_path / "chip", VECTORS / "mha-tied-f32" / "tokenizer.json")
-    with simulator.ChipSimulator(simulator.build(tmp_path / "chip", 1)) as chip:
-        said = list(chip.run([1], Settings(limit=TOKENS)))
-    stated = [total(greedy_token(target, position)) for position in range(1, TOKENS)]
+    chip = assemble.chip(calibrated(one_head(), NumericConfig(), CONTEXT, 64), CONTEXT, lanes, 1)
+    steps = [step for stage in chip.target.network.stages for step in stage_steps(chip.target, stage, 1)]
+    assert [step.clocks for step in steps if step.name == "rope"] == [Rope.latency + wait]
+    bake(chip, tmp_path / "chip", (VECTORS / "mha-tied-f32" / "tokenizer.json").read_bytes())
+    with simulator.ChipSimulator(simulator.build(tmp_path / "chip", 1)) as running:
+        said = list(running.run([1], Settings(limit=TOKENS)))
+    stated = [total(greedy_token(chip.target, position)) for position in range(1, TOKENS)]
     assert [token.clocks for token in said[1:]] == stated

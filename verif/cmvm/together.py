@@ -1,6 +1,6 @@
 """Several designs in one simulation: a block in many shapes costs one build."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Together(wiring.Component):
 def check_together(
     name: str,
     runs: Mapping[str, Run],
-    patterns: Iterable[str] = ("none", "both"),
+    patterns: Collection[str] = ("none", "both"),
     sources: Sequence[Path] = (),
 ) -> None:
     """`check_streams` of all runs at once; `sources` hold modules that the designs instantiate."""

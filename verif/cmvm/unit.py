@@ -1,6 +1,6 @@
 """A tile with its controller as one design, and the words that go into it and come out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,7 +157,7 @@ def timing(control: Cmvm, vectors: int) -> list[Span]:
     return spans
 
 
-def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Iterable[str]) -> None:
+def check_tiles(runs: Mapping[str, tuple[Tile, np.ndarray]], folder: Path, patterns: Collection[str]) -> None:
     """Raise AssertionError unless both views of every tile give the golden products of its vectors."""
     texts, units = ["\n".join(adders()) + "\n"], {}
     for view in VIEWS:

@@ -1,4 +1,4 @@
-"""Reading the model back out of Verilog, and comparing it with the checkpoint. docs/provenance.md says what is proved.
+"""Reads the model back from the Verilog and compares it with the checkpoint. docs/provenance.md says what is proved.
 
-Nothing here imports what writes the Verilog: yosys reads it.
+The Verilog is read by yosys. No module of this package imports the code that writes the Verilog.
 """

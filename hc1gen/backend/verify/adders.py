@@ -1,4 +1,4 @@
-"""Adder cells of the structural view: a module counts as one where its truth table says so."""
+"""Recognises the adder cells of the structural view: a module is an adder if its truth table is that of an adder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +11,10 @@ Triple = tuple[Net, ...]
 
 
 def with_adders(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
-    """`circuit` with the instances of `modules` marked as adders. `Unreadable` where one of them is none."""
+    """Returns `circuit` with the instances of `modules` marked as adders.
+
+    Raises `Unreadable` if one of the modules that it uses is no adder.
+    """
     used = {cell.type for cell in circuit.cells} & modules.keys()
     kinds = {name: adder_kind(modules[name]) for name in used}
     inverters = _inverters(circuit)
@@ -27,10 +30,11 @@ def with_adders(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
 def _marked(
     circuit: Circuit, cell: Cell, kind: str | None, sums: Mapping[Triple, tuple[Net, int]], inverters: Mapping[Net, Net]
 ) -> Iterator[Cell]:
-    """A carry gets the sum that some adder makes of the same three nets, with or without complements, as an input.
+    """Yields the cells that replace `cell` in the marked circuit.
 
-    Of several adders of the same three nets the first one makes the sum; the others are a carry to it and a copy, so
-    that it does not matter which of them a carry belongs to.
+    A CARRY gets an additional input: the sum that an adder makes of the same three nets, or of complements of them. If
+    several adders add the same three nets, only the first one stays an ADDER. Each of the others becomes a CARRY and a
+    copy of the sum. So every carry refers to the same sum net.
     """
     if kind is None or "c" not in cell.inputs:
         yield cell if kind is None else replace(cell, type=kind)
@@ -51,7 +55,7 @@ def _marked(
 
 
 def _inverters(circuit: Circuit) -> dict[Net, Net]:
-    """Net → the net that it is the complement of."""
+    """Returns, for every output net of an inverter, its input net."""
     found: dict[Net, Net] = {}
     for cell in circuit.of_type("$not", "$_NOT_"):
         found |= dict(zip(cell.outputs["Y"], cell.inputs["A"], strict=False))
@@ -59,9 +63,9 @@ def _inverters(circuit: Circuit) -> dict[Net, Net]:
 
 
 def _triple(cell: Cell, inverters: Mapping[Net, Net]) -> tuple[Triple, int]:
-    """The nets that an adder adds, sorted, complements taken off; and whether an odd number of them was complemented.
+    """Returns the three nets that an adder adds, sorted and traced back through inverters, and a complement bit.
 
-    Complements of all inputs complement the sum, since it is their exclusive or.
+    The bit is 1 if the number of inverters is odd. Then the sum, the exclusive or of the inputs, is complemented.
     """
     nets, complement = [], 0
     for port in ("a", "b", "c"):
@@ -73,9 +77,9 @@ def _triple(cell: Cell, inverters: Mapping[Net, Net]) -> tuple[Triple, int]:
 
 
 def adder_kind(module: Circuit) -> str:
-    """ADDER where `s + 2 * co` is the sum of all inputs, two or three, and CARRY where only co is there.
+    """Returns ADDER if `s + 2 * co` is the sum of the two or three inputs, and CARRY if the module has only `co`.
 
-    Tried for every value of the inputs. `Unreadable` where it is neither.
+    All values of the inputs are tried. Raises `Unreadable` if the module is neither.
     """
     single = all(len(bits) == 1 for bits in (*module.inputs.values(), *module.outputs.values()))
     three = module.inputs.keys() == {"a", "b", "c"}

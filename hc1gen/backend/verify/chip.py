@@ -1,4 +1,4 @@
-"""The chip that a checkpoint should have become, by the choices in a manifest."""
+"""The expected chip: what a bake makes of a checkpoint today, with the choices that a manifest records."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from .difference import Difference, of_objects
 
 
 def other_model(manifest: Manifest, target: ModelIR, draft: ModelIR | None) -> list[Difference]:
-    """Shapes that differ: then nothing else can be compared."""
+    """Yields the fields in which the shape of a model differs from the manifest. Then nothing else can be compared."""
     irs = [ir for ir in (target, draft) if ir is not None]
     return [
         replace(difference, kind="model")
@@ -31,9 +31,9 @@ def other_model(manifest: Manifest, target: ModelIR, draft: ModelIR | None) -> l
 
 
 def expected_chip(manifest: Manifest, target: ModelIR, draft: ModelIR | None) -> Chip:
-    """The checkpoints as quantised now, in the numeric config, formats and shape of the manifest.
+    """Returns the chip of the checkpoints, quantised now, with the numeric config, formats and plan of the manifest.
 
-    `InputError` where these do not fit the checkpoints.
+    Raises `InputError` if these do not fit the checkpoints.
     """
     try:
         own, entry = _quantized(manifest, manifest, target), manifest.draft
@@ -46,14 +46,18 @@ def expected_chip(manifest: Manifest, target: ModelIR, draft: ModelIR | None) ->
 
 
 def _quantized(common: Manifest, own: ModelEntry, ir: ModelIR) -> QuantizedModel:
-    """A checkpoint in the formats of the manifest, by the name that is there: its folder may have another today."""
+    """Returns a checkpoint quantised in the formats of the manifest.
+
+    Its name is that in the manifest, because the folder of the checkpoint may have been renamed since.
+    """
     return replace(quantize(ir, common.numeric_config, own.formats), name=own.checkpoint.name)
 
 
 def expected_manifest(manifest: Manifest, chip: Chip) -> Manifest:
-    """What a bake of `chip` would say, but for the digests of the files and the version of hc1gen.
+    """Returns the manifest that a bake of `chip` would write.
 
-    `InputError` where the manifest has a view that is not known here.
+    The digests of the files and the version of hc1gen are copied from `manifest`. Raises `InputError` if the manifest
+    names a view that does not exist.
     """
     unknown = [view for view in views_of(manifest.fabric) if view not in VIEWS]
     if unknown:
@@ -63,7 +67,7 @@ def expected_manifest(manifest: Manifest, chip: Chip) -> Manifest:
 
 
 def manifest_differences(folder: ChipFolder, expected: Manifest, chip: Chip) -> Iterator[Difference]:
-    """What the manifest and the saved models say otherwise than the checkpoint, of which `chip` is made."""
+    """Yields where the manifest and the saved quantised models differ from those of `chip`, made of the checkpoint."""
     yield from of_objects(MANIFEST, _plain(folder.manifest.to_json()), _plain(expected.to_json()))
     for entry, transformer in zip(expected.models, chip.transformers, strict=True):
         path = folder.file(entry.quantized_model)
@@ -72,5 +76,5 @@ def manifest_differences(folder: ChipFolder, expected: Manifest, chip: Chip) -> 
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Returns a value as it is after writing and reading JSON: tuples become lists."""
     return json.loads(json.dumps(value))

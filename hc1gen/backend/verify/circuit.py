@@ -1,4 +1,4 @@
-"""A module as yosys reads it: ports, cells and nets, each net a number, 0 and 1 being the constants."""
+"""A Verilog module as yosys reads it: ports, cells and nets. A net is a number; nets 0 and 1 are the constants."""
 
 import json
 import tempfile
@@ -14,19 +14,19 @@ from ..synth.yosys import Yosys, require
 Net = int
 FALSE, TRUE = 0, 1
 UNDEFINED = -1
-"""The net of a bit that has no value. What depends on it cannot be read."""
+"""The net of a bit without a defined value (x or z). Nothing that depends on it can be read."""
 REGISTER = "$dff"
-"""Type of a register, once processes have become cells."""
+"""The cell type of a register, after yosys' pass `proc`."""
 _BITS = {"0": FALSE, "1": TRUE, "x": UNDEFINED, "z": UNDEFINED}
 
 
 class Unreadable(Exception):
-    """What stands in the Verilog is not of the form that can be read back; the message says where and why."""
+    """The Verilog does not have the form that can be read back. The message says where and why."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: what is on its inputs and outputs, least significant bit first."""
+    """A cell, with the nets on each input and output port, least significant bit first."""
 
     type: str
     parameters: dict[str, str]
@@ -34,13 +34,13 @@ class Cell:
     outputs: dict[str, tuple[Net, ...]]
 
     def number(self, name: str) -> int:
-        """A parameter that is a number; one that does not matter is 0."""
+        """Returns a parameter that is a number. Undefined bits (x) count as 0."""
         return int(self.parameters[name].replace("x", "0"), 2)
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module: `inputs` and `outputs` are its ports."""
+    """One module. inputs, outputs: port → its nets, least significant bit first."""
 
     name: str
     inputs: dict[str, tuple[Net, ...]]
@@ -49,7 +49,10 @@ class Circuit:
 
     @cached_property
     def drivers(self) -> dict[Net, Cell]:
-        """The cell that drives a net; ports and constants have none. `Unreadable` where two do."""
+        """Net → the cell that drives it. Input ports and constants have no entry.
+
+        Raises `Unreadable` if a net has two drivers.
+        """
         found: dict[Net, Cell] = {}
         for cell in self.cells:
             for bits in cell.outputs.values():
@@ -61,18 +64,19 @@ class Circuit:
 
     @cached_property
     def read(self) -> set[Net]:
-        """Nets that something reads."""
+        """The nets that a cell or an output port reads."""
         pins = [bits for cell in self.cells for bits in cell.inputs.values()]
         return {net for bits in (*pins, *self.outputs.values()) for net in bits}
 
     def of_type(self, *types: str) -> Iterator[Cell]:
+        """Yields the cells of these types."""
         return (cell for cell in self.cells if cell.type in types)
 
 
 def read(commands: Iterable[str], where: Path | None = None) -> dict[str, Circuit]:
-    """Every module that yosys holds after `commands`, run in folder `where`, by name.
+    """Runs yosys `commands` in the folder `where`. Returns all modules that yosys holds then, by name.
 
-    `Unreadable` with yosys' words where it stops, `ToolMissing` where pyosys is not installed.
+    Raises `Unreadable` with yosys' message if a command fails, and `ToolMissing` if pyosys is not installed.
     """
     require()
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +92,7 @@ def read(commands: Iterable[str], where: Path | None = None) -> dict[str, Circui
 
 
 def circuit(name: str, module: dict[str, Any]) -> Circuit:
-    """A module of yosys' JSON."""
+    """Makes a circuit of a module in yosys' JSON netlist format."""
 
     def ports(direction: str) -> dict[str, tuple[Net, ...]]:
         return {port: _nets(p["bits"]) for port, p in module["ports"].items() if p["direction"] == direction}
@@ -97,7 +101,7 @@ def circuit(name: str, module: dict[str, Any]) -> Circuit:
 
 
 def _cell(cell: dict[str, Any]) -> Cell:
-    """Directions are missing where yosys does not know the module: then nothing can be said of its pins."""
+    """Makes a cell of yosys' JSON. If yosys does not know the cell's module, all its ports count as inputs."""
     directions = cell.get("port_directions", {})
     pins = {port: _nets(bits) for port, bits in cell["connections"].items()}
     outputs = {port: bits for port, bits in pins.items() if directions.get(port) == "output"}

@@ -1,4 +1,4 @@
-"""What is found to differ, in words for people and fields for programs."""
+"""Differences between a baked chip and its checkpoint, in words for people and as fields for programs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +9,16 @@ import numpy as np
 from ...network.tensor import Tensor
 
 MOST = 1000
-"""Differences that are listed for one tensor; the rest are counted."""
+"""Most differences that are listed for one tensor. Of the rest, only the number is reported."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: weight, mantissa, shift, circuit, root, manifest, file or model. where: a file of the baked folder."""
+    """One difference.
+
+    kind: weight, gain, mantissa, shift, circuit, root, manifest, file or model. where: a file of the baked folder, or a
+    view. what: the place and the kind of the difference in words. found, expected: the two values, if there are any.
+    """
 
     kind: str
     where: str
@@ -31,9 +35,9 @@ class Difference:
 
 
 def of_tensors(where: str, found: Tensor, expected: Tensor, read: np.ndarray | bool = True) -> Iterator[Difference]:
-    """Every integer, mantissa and shift that differs, by tensor, row and column; a vector has columns only.
+    """Yields every integer, mantissa and shift that differs, with its tensor, row and column; a vector has no rows.
 
-    read: bool [R], rows that are compared; all, or those of which the numbers could be read.
+    read: bool [R], the rows whose numbers could be read. Only these are compared; True: all rows.
     """
     if found.integers.shape != expected.integers.shape:
         shapes = list(found.integers.shape), list(expected.integers.shape)
@@ -59,7 +63,7 @@ def of_tensors(where: str, found: Tensor, expected: Tensor, read: np.ndarray | b
 
 
 def of_objects(where: str, found: Any, expected: Any, path: str = "") -> Iterator[Difference]:
-    """Values of JSON that differ, each under its path."""
+    """Yields the values that differ between two JSON values, each with its path."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted({*found, *expected}):
             yield from of_objects(where, found.get(key), expected.get(key), f"{path}.{key}" if path else str(key))

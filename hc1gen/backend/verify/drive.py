@@ -1,8 +1,9 @@
-"""A mapped tile, whose adders are no longer to be seen: driven with vectors, its answers read.
+"""Reads a mapped tile, in which adders can no longer be recognised: it simulates the tile with test vectors.
 
-If what comes out is an affine function of the bits of the vector, rounded, which is not proved here, then a vector of
-zeros and all vectors with a single `2**drop_bits` prove every weight. Vectors with any other bit in one column, and
-random ones, must come out as these weights say; registers begin at random values. That is evidence, not proof.
+Suppose that the output is an affine function of the bits of the vector, rounded (this is not proved here). Then the
+vector of zeros and the vectors with `2**drop_bits` in a single column prove every weight. The vectors with any other
+bit in a single column, and random vectors, must give the results that these weights predict. Registers start at random
+values. This is evidence, not a proof.
 """
 
 import random
@@ -19,7 +20,10 @@ SEED = 1
 
 
 def drive_tile(circuit: Circuit, shape: Shape) -> Reading:
-    """What a mapped tile holds, by its answers."""
+    """Returns the numbers that a mapped tile holds, from its outputs in simulation.
+
+    Raises `Unreadable` if a port is missing or the circuit cannot be simulated.
+    """
     missing = [port for port in PORTS if port not in {**circuit.inputs, **circuit.outputs}]
     if missing:
         raise Unreadable(f"{circuit.name}: no port {', '.join(missing)}")
@@ -37,7 +41,11 @@ def drive_tile(circuit: Circuit, shape: Shape) -> Reading:
 
 
 def _vectors(columns: int, shape: Shape) -> np.ndarray:
-    """int64 [patterns, columns]: zero, one bit in one column, bit `drop_bits` of all columns first; random ones."""
+    """Returns the test vectors, int64 [patterns, columns].
+
+    First comes the vector of zeros, then one bit in one column, beginning with bit `drop_bits` in every column, and
+    then random vectors.
+    """
     top = shape.act_bits - 1
     ones = np.eye(columns, dtype=np.int64)
     bits = [shape.drop_bits, *(bit for bit in range(top) if bit != shape.drop_bits)]
@@ -46,19 +54,19 @@ def _vectors(columns: int, shape: Shape) -> np.ndarray:
 
 
 def _told(index: int, columns: int, act_bits: int) -> str:
-    """What is wrong where vector `index` does not come out as the weights say."""
+    """Returns in words what is wrong if test vector `index` gives another result than the weights predict."""
     if index == 0:
         return "a vector of zeros does not give zero"
     bit, column = divmod(index - 1, columns)
     if bit < act_bits - 1:
-        return f"column {column}: a plane is not counted as the others are"
+        return f"column {column}: a bit-plane is not counted like the others"
     if bit == act_bits - 1:
         return f"column {column}: the sign plane is not subtracted"
-    return "a random vector does not come out as its weights say"
+    return "a random vector gives another result than its weights predict"
 
 
 def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """acc, mantissa and shift, each int64 [patterns, places]."""
+    """Returns the outputs acc, mantissa and shift for all vectors, each int64 [patterns, places]."""
     beats = [min(shape.group_beats, shape.beats - first) for first in range(0, shape.beats, shape.group_beats)]
     groups = [_group(circuit, shape, group, count, vectors) for group, count in enumerate(beats)]
     acc, mantissa, shift = (np.concatenate(found, axis=1) for found in zip(*groups, strict=True))
@@ -68,7 +76,7 @@ def _answers(circuit: Circuit, shape: Shape, vectors: np.ndarray) -> tuple[np.nd
 def _group(
     circuit: Circuit, shape: Shape, group: int, beats: int, vectors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """The answers of a group of the rows, read out in so many beats."""
+    """Returns the outputs of one row group, which is read out in `beats` beats: acc, mantissa and shift."""
     count = len(vectors)
     simulator = Simulator(circuit, count)
     simulator.scramble(random.Random(SEED))
@@ -83,7 +91,7 @@ def _group(
         ones = np.packbits((vectors >> plane & 1).astype(np.uint8), axis=0, bitorder="little")
         simulator.set("x", [int.from_bytes(ones[:, column].tobytes(), "little") for column in range(vectors.shape[1])])
         simulator.tick()
-    simulator.spread(beats)  # from here on, all beats at once
+    simulator.spread(beats)  # from here on, all beats are simulated side by side
     simulator.set_all("step", 0)
     simulator.set_all("read", 1)
     block = (1 << count) - 1

@@ -1,4 +1,4 @@
-"""The files of a baked folder against its manifest."""
+"""Compares the files of a baked folder with its manifest."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from .difference import Difference
 
 
 def file_differences(folder: ChipFolder) -> Iterator[Difference]:
-    """Files that are missing, that are not what the manifest says, and that it does not know."""
+    """Yields the files that are missing, that have another digest than in the manifest, or that it does not list."""
     for name, found, expected in different_files(folder.path, folder.manifest.files):
         if found is None:
             yield Difference("file", name, "missing")

@@ -1,4 +1,4 @@
-"""What is read in a process of its own: one module, from file to numbers."""
+"""Jobs for worker processes. Each reads one module, from its file to its numbers."""
 
 import gc
 from collections.abc import Mapping
@@ -17,14 +17,17 @@ from .tile import Reading, Shape, TileProof
 
 MAPPED, BEHAVIOURAL, STRUCTURAL = "mapped", "behavioural", "structural"
 COUNTS = ("alumacc", "opt_clean")
-"""Passes after which a count is one cell instead of a tree of additions in words of 32 bits."""
+"""Yosys passes that make one cell of a count, which otherwise is a tree of 32-bit additions."""
 ROMS = ("memory_collect", "memory_map")
-"""Passes after which a table is multiplexers."""
+"""Yosys passes that turn a table into multiplexers."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a module's text is, and in what form. others: files that it needs; cells: what a library's cells do."""
+    """The source of a module: the file `path`, in the view `view`.
+
+    others: further files that it needs. cells: the circuits of the library's cells.
+    """
 
     module: str
     path: Path
@@ -33,9 +36,10 @@ class Source:
     cells: Mapping[str, Circuit] = field(default_factory=dict)
 
     def circuit(self, *passes: str) -> Circuit:
-        """As yosys reads it: SystemVerilog by slang, which keeps counts short; then `passes`.
+        """Reads the module with yosys, and runs `passes`. Raises `Unreadable` if that fails.
 
-        The file is where yosys runs: slang takes no quotes, and the way there may have spaces.
+        SystemVerilog is read by the front end slang, which keeps the width of counts small. Yosys runs in the folder of
+        the file, because slang does not accept quotes and the path of the folder may contain spaces.
         """
         if not self.path.is_file():
             raise Unreadable("the file is missing")
@@ -52,13 +56,13 @@ class Source:
 
 @dataclass(frozen=True)
 class TileJob:
-    """Read a tile."""
+    """A job that reads a tile of the shape `shape`."""
 
     source: Source
     shape: Shape
 
     def run(self) -> Reading:
-        """Proved where adders stand, driven where they are gone."""
+        """Returns the tile's numbers: proved if the view still has adders, simulated if it is a mapped netlist."""
         passes = {MAPPED: (), STRUCTURAL: ROMS}.get(self.source.view, (*ROMS, *COUNTS))
         circuit = self.source.circuit(*passes)
         return drive_tile(circuit, self.shape) if self.source.view == MAPPED else TileProof(circuit, self.shape).read()
@@ -66,7 +70,7 @@ class TileJob:
 
 @dataclass(frozen=True)
 class TableJob:
-    """Read a table: `address` port, entries, lanes of each output port."""
+    """A job that reads a table of `size` entries. address: its address port. lanes: (output port, its lanes)."""
 
     source: Source
     address: str
@@ -74,20 +78,20 @@ class TableJob:
     lanes: tuple[tuple[str, int], ...]
 
     def run(self) -> dict[str, np.ndarray]:
-        """Every entry there is."""
+        """Returns output port → int64 [size, lanes], all entries, unsigned."""
         passes = () if self.source.view == MAPPED else ROMS
         return read_table(self.source.circuit(*passes), self.address, self.size, dict(self.lanes))
 
 
 @dataclass(frozen=True)
 class ConstantJob:
-    """Read what an output port always says."""
+    """A job that reads an output port that is constant."""
 
     source: Source
     port: str
 
     def run(self) -> int:
-        """`Unreadable` where it is no constant."""
+        """Returns the constant. Raises `Unreadable` if the port is not constant."""
         circuit = self.source.circuit()
         if self.port not in circuit.outputs:
             raise Unreadable(f"no port {self.port}")
@@ -96,13 +100,14 @@ class ConstantJob:
 
 Job = TileJob | TableJob | ConstantJob
 Result = Reading | dict[str, np.ndarray] | int | str
-"""What a job reads; a text says why it cannot."""
+"""The result of a job. A text says why the module could not be read."""
 
 
 def run(job: Job) -> Result:
-    """A job's result, in whatever process.
+    """Runs a job in the current process. Returns its result, or the message of `Unreadable`.
 
-    A circuit is millions of small objects without a cycle: looking for cycles takes a quarter of the time, for nothing.
+    Garbage collection is off meanwhile: a circuit is millions of small objects without reference cycles, and to search
+    them for cycles would take a quarter of the time.
     """
     gc.disable()
     try:

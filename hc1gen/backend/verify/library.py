@@ -1,4 +1,4 @@
-"""What the cells of a Liberty library compute, as yosys reads it; clock gates by their attributes."""
+"""The logic functions of the cells of a Liberty library, as yosys reads them; of clock gates, from their attributes."""
 
 import gzip
 import re
@@ -16,7 +16,10 @@ ROLES = ("clock", "enable", "test", "out")
 
 
 def read_library(paths: Sequence[Path]) -> dict[str, Circuit]:
-    """Every cell of these files, which together are one library. `InputError` naming the file that is no Liberty."""
+    """Returns all cells of these files, which together are one library, by name.
+
+    Raises `InputError`, which names the file, if a file is no Liberty file.
+    """
     cells: dict[str, Circuit] = {}
     for path in paths:
         try:
@@ -28,7 +31,10 @@ def read_library(paths: Sequence[Path]) -> dict[str, Circuit]:
 
 
 def read_models(path: Path) -> dict[str, Circuit]:
-    """Modules of Verilog that stand for cells: what a netlist of generic cells has its adders from."""
+    """Returns the modules of a Verilog file that models cells, such as the adders of a netlist of generic cells.
+
+    Raises `InputError` if the file cannot be read.
+    """
     try:
         return read([f'read_verilog "{path.resolve()}"', "proc -noopt -norom"])
     except Unreadable as error:
@@ -41,7 +47,10 @@ def _text(path: Path) -> str:
 
 
 def clock_gates(liberty: str) -> Iterator[Circuit]:
-    """Cells that pass the clock while their enable was on when it rose: they have no function that yosys reads."""
+    """Yields the clock gates of a Liberty text. Yosys reads no function for them.
+
+    A clock gate passes a clock pulse if its enable was on when the clock rose.
+    """
     starts = [match.start() for match in CELL.finditer(liberty)] + [len(liberty)]
     for start, end in pairwise(starts):
         text = liberty[start:end]
@@ -53,7 +62,7 @@ def clock_gates(liberty: str) -> Iterator[Circuit]:
 
 
 def _roles(cell: str) -> Iterator[tuple[str, str | None]]:
-    """(pin, what it is for) of a clock gate's pins."""
+    """Yields (pin, its role or None) for each pin of a clock gate; the roles are those in ROLES."""
     pins = list(PIN.finditer(cell))
     for pin, following in zip(pins, [*pins[1:], None], strict=True):
         text = cell[pin.end() : following.start() if following else None]
@@ -61,7 +70,7 @@ def _roles(cell: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _clock_gate(name: str, pins: dict[str, str]) -> Circuit:
-    """A latch that is open while the clock is low, and an AND."""
+    """Returns the circuit of a clock gate: a latch that is open while the clock is low, and an AND gate."""
     clock, enable, test, out, either, held = 2, 3, 4, 5, 6, 7
     inputs: dict[str, tuple[Net, ...]] = {pins["clock"]: (clock,), pins["enable"]: (enable,)}
     if "test" in pins:

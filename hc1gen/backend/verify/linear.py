@@ -1,10 +1,11 @@
-"""Words of a circuit as exact linear forms of its sources: sums are rewritten as what they add, from the outputs back.
+"""Finds the exact linear form of a word of a circuit in its sources, by rewriting sums from the outputs backwards.
 
-Every adder keeps an equation: a full adder `s + 2 * co = a + b + c`, a word adder `y = a + b` modulo two to the width
-of y. Where a word counts the outputs of an adder in these proportions, they are replaced by its inputs. A form that
-ends in sources alone, inputs and registers, is what the circuit computes, for every input: nothing is sampled.
+The sources are inputs and registers. Every adder satisfies an equation: a full adder `s + 2 * co = a + b + c`, and a
+word adder `y = a + b` modulo two to the width of y. Where a form contains the outputs of an adder in the proportion of
+its equation, they are replaced by the adder's inputs. When only sources are left, the form is what the circuit computes
+for every input. This is a proof: nothing is sampled.
 
-Control inputs are fixed to constants beforehand, so that what they govern, multiplexers and inverters, vanishes.
+Control inputs are first fixed to constants, so that the multiplexers and inverters that they control disappear.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,25 +15,26 @@ from heapq import heappop, heappush
 from .circuit import FALSE, REGISTER, TRUE, UNDEFINED, Cell, Circuit, Net, Unreadable
 
 Literal = int
-"""A net or its complement: twice the net, and one more for the complement. So 0 is false and 1 is true."""
+"""A net or its complement: `2 * net` is the net, and `2 * net + 1` its complement. So 0 is false and 1 is true."""
 ADDER = "adder"
-"""Type of a cell with inputs a, b, c and outputs s, co that keeps s + 2 * co = a + b + c; a half adder has no c."""
+"""The type of a cell with inputs a, b, c and outputs s, co that satisfies s + 2 * co = a + b + c. A half adder has no
+c."""
 CARRY = "carry"
-"""Type of a cell with inputs a, b, c, s and output co that keeps s' + 2 * co = a + b + c: s' is input s, which another
-adder makes, or its complement if parameter `complement` is 1."""
+"""The type of a cell with inputs a, b, c, s and output co that satisfies s' + 2 * co = a + b + c. s' is the input s,
+which another adder makes, or its complement if the parameter `complement` is 1."""
 SCALE = 1 << 64
-"""What the lowest bit of a sum counts while its lower bits are looked for."""
+"""The weight of a sum's lowest bit in `View._bounded`. It leaves room for 64 bits below that bit."""
 
 
 @dataclass
 class Form:
-    """`constant + sum of coefficient * net`, in whole numbers."""
+    """A linear form, `constant + sum of coefficient * net`, with integer coefficients."""
 
     constant: int = 0
     coefficients: dict[Net, int] = field(default_factory=dict)
 
     def add(self, coefficient: int, literal: Literal) -> None:
-        """Count a literal; a complement is one minus its net."""
+        """Adds `coefficient * literal`. A complement is one minus its net."""
         net = literal >> 1
         if literal & 1:
             self.constant += coefficient
@@ -43,7 +45,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Sum:
-    """`unit * sum of 2**i * outputs[i]` equals the sum of `coefficient * literal`, modulo `period` if that is not 0."""
+    """The equation of an adder: `unit * sum of 2**i * outputs[i]` equals the sum of `coefficient * literal` in `terms`.
+
+    It holds modulo `period`, or exactly if `period` is 0.
+    """
 
     terms: list[tuple[int, Literal]]
     outputs: tuple[Net, ...]
@@ -52,7 +57,7 @@ class Sum:
 
 
 class _Rewriting:
-    """A form from which sums are taken, the last made first, and what they add put in."""
+    """A form in which the outputs of sums are replaced by the terms of the sums, the sum that was made last first."""
 
     def __init__(self, sums: Sequence[Sum], sum_of: Mapping[Net, int]):
         self.form = Form()
@@ -60,7 +65,7 @@ class _Rewriting:
         self._waiting: list[int] = []
 
     def count(self, terms: Iterable[tuple[int, Literal]]) -> None:
-        """Add terms to the form."""
+        """Adds terms to the form."""
         for coefficient, literal in terms:
             net = literal >> 1
             if net in self._sum_of and net not in self.form.coefficients:
@@ -68,7 +73,10 @@ class _Rewriting:
             self.form.add(coefficient, literal)
 
     def sums(self) -> Iterator[tuple[int, Sum]]:
-        """The sums whose outputs are counted, each with its number; none of them feeds one that came before."""
+        """Yields the sums whose outputs are in the form, with their numbers.
+
+        No sum depends on the outputs of a sum that was yielded before it.
+        """
         last = None
         while self._waiting:
             index = -heappop(self._waiting)
@@ -77,12 +85,12 @@ class _Rewriting:
             last = index
 
     def take(self, nets: Iterable[Net]) -> list[int]:
-        """The coefficients of nets, which then are no longer in the form."""
+        """Removes nets from the form, and returns their coefficients."""
         return [self.form.coefficients.pop(net, 0) for net in nets]
 
 
 class View:
-    """A circuit with some nets fixed to constants. What is asked for is worked out on demand, once."""
+    """A circuit with some nets fixed to constants. Literals and sums are computed on demand, and only once."""
 
     def __init__(self, circuit: Circuit, fixed: Mapping[Net, int]):
         self._drivers, self._read = circuit.drivers, circuit.read
@@ -92,22 +100,25 @@ class View:
         self._exact: dict[int, bool] = {}
 
     def literals(self, bits: Iterable[Net]) -> list[Literal]:
-        """What is on each of `bits`: a constant, a source, a sum's output, or the complement of one of these."""
+        """Returns the literal of each net: a constant, a source, the output of a sum, or a complement of one of these.
+
+        Raises `Unreadable` for an undefined bit and for a loop of logic.
+        """
         bits = list(bits)
         self._resolve(bits)
         return [self._literals[net] for net in bits]
 
     def constant(self, bits: Sequence[Net]) -> int:
-        """The number that `bits` always are. `Unreadable` where they vary."""
+        """Returns the number on `bits`, which must be constant. Raises `Unreadable` if it depends on an input."""
         literals = self.literals(bits)
         if any(literal > TRUE for literal in literals):
             raise Unreadable("a constant depends on an input")
         return sum(bit << i for i, bit in enumerate(literals))
 
     def form(self, bits: Sequence[Net]) -> Form:
-        """The number on `bits`, unsigned, as a form of sources, exact modulo two to the number of bits.
+        """Returns the unsigned number on `bits` as a linear form of sources, exact modulo two to the number of bits.
 
-        `Unreadable` where it is not a linear form, or cannot be seen to be one.
+        Raises `Unreadable` if it is no linear form, or cannot be proved to be one.
         """
         modulus = 1 << len(bits)
         rewriting = _Rewriting(self._sums, self._sum_of)
@@ -122,18 +133,18 @@ class View:
             rewriting.count((times * c, literal) for c, literal in made.terms if times % modulus)
         for net, coefficient in rewriting.form.coefficients.items():
             if coefficient % modulus and net in self._drivers and self._drivers[net].type != REGISTER:
-                raise Unreadable(f"not linear: a cell {self._drivers[net].type} stands in a sum")
+                raise Unreadable(f"not linear: the output of a cell {self._drivers[net].type} is part of a sum")
         return rewriting.form
 
     def _never_carries(self, index: int) -> bool:
-        """Whether a sum never reaches its period.
+        """Returns whether a sum is proved to stay below its period, so that no carry out of it is lost.
 
-        Its outputs are the top of a number. Going back from them, the sums of carries that came from below are added
-        to the number, until it is a form of sources and V + period * carry = form. If the form is always less than the
-        period, above the least that V can be, then there is no carry.
+        The outputs of the sum are the top bits of a number. Going backwards, the sums whose carries enter from below
+        are added to this number, which gives V + period * carry = form, where the form has only sources. If the form is
+        always less than the period plus the least value that V can have, then the carry is 0.
         """
         if index not in self._exact:
-            self._exact[index] = False  # where it hangs on itself
+            self._exact[index] = False  # the answer if the proof would need itself
             self._exact[index] = self._bounded(self._sums[index])
         return self._exact[index]
 
@@ -152,7 +163,10 @@ class View:
         return all(c >= 0 for c, _ in top.terms) and most < top.period * SCALE + least
 
     def _resolve(self, bits: Iterable[Net]) -> None:
-        """Work out `bits` and all that they need, without recursion: carry chains are deep."""
+        """Computes the literals of `bits` and of all that they depend on.
+
+        It uses a stack in place of recursion, because carry chains are deep.
+        """
         stack = list(bits)
         begun: set[Net] = set()
         while stack:
@@ -174,7 +188,7 @@ class View:
                 begun.difference_update(*cell.outputs.values())
 
     def _needed(self, cell: Cell) -> Iterable[Net]:
-        """Nets that decide a cell's outputs: of a multiplexer whose select is constant, one side."""
+        """Returns the nets that a cell's outputs depend on. A multiplexer with constant select depends on one side."""
         if cell.type in ("$mux", "$pmux"):
             select = [self._literals.get(net) for net in cell.inputs["S"]]
             if None in select:
@@ -184,7 +198,7 @@ class View:
         return (net for bits in cell.inputs.values() for net in bits)
 
     def _compute(self, cell: Cell) -> None:
-        """The literals of a cell's outputs; where nothing can be said, the outputs themselves."""
+        """Computes the literals of a cell's outputs. Where no rule applies, an output is a literal of its own."""
         if cell.type == ADDER:
             terms = [(1, self._literals[net]) for (net,) in cell.inputs.values()]
             s, co = cell.outputs["s"], tuple(net for net in cell.outputs["co"] if net in self._read)
@@ -202,7 +216,7 @@ class View:
                     self._literals[net] = 2 * net if known is None else known
 
     def _add(self, terms: list[tuple[int, Literal]], outputs: tuple[Net, ...]) -> None:
-        """Outputs that no sum reaches are false, and a sum of constants is one."""
+        """Records the equation of a sum. Outputs that it never reaches are false; a sum of constants is constant."""
         constant = sum(coefficient for coefficient, literal in terms if literal == TRUE)
         varying = [(coefficient, literal) for coefficient, literal in terms if literal > TRUE]
         low = constant + sum(coefficient for coefficient, _ in varying if coefficient < 0)
@@ -218,7 +232,10 @@ class View:
         self._sums.append(Sum([(constant, TRUE), *varying], outputs[:used], period))
 
     def _carry(self, cell: Cell) -> None:
-        """`2 * co = a + b + c - s'`, which keeps a carry that is needed twice from being a second full adder."""
+        """Records the equation `2 * co = a + b + c - s'` of a CARRY.
+
+        It refers to the sum of another adder, so a carry that is made twice is not counted as a second full adder.
+        """
         a, b, c, s = (self._literals[cell.inputs[port][0]] for port in ("a", "b", "c", "s"))
         (co,) = cell.outputs["co"]
         self._literals[co] = 2 * co
@@ -226,14 +243,14 @@ class View:
         self._sums.append(Sum([(1, a), (1, b), (1, c), (-1, s ^ cell.number("complement"))], (co,), unit=2))
 
     def word(self, cell: Cell, port: str) -> list[Literal]:
-        """An input of a cell at the width of its output Y."""
+        """Returns the word on an input port of a cell, cut or extended to the width of the output Y."""
         literals, width = [self._literals[net] for net in cell.inputs[port]], len(cell.outputs["Y"])
         fill = literals[-1] if cell.parameters.get(f"{port}_SIGNED", "0").endswith("1") else FALSE
         return (literals + [fill] * width)[:width]
 
 
 def _chosen(cell: Cell, select: Sequence[Literal | None]) -> tuple[Net, ...] | None:
-    """The side that a multiplexer with a constant select takes; None where there is no one such side."""
+    """Returns the side that a multiplexer with a constant select chooses; None if it chooses no single side."""
     if any(bit is None or bit > TRUE for bit in select) or sum(map(int, select)) > 1:  # type: ignore[arg-type]
         return None
     if TRUE not in select:
@@ -248,7 +265,7 @@ def _weighted(word: Sequence[Literal], times: int = 1) -> list[tuple[int, Litera
 
 
 def _product(a: Sequence[Literal], b: Sequence[Literal]) -> list[tuple[int, Literal]]:
-    """A constant times a word."""
+    """Returns the terms of a product of two words. Raises `Unreadable` if neither is constant."""
     for constant, word in ((a, b), (b, a)):
         if max(constant) <= TRUE:
             return _weighted(word, sum(bit << i for i, bit in enumerate(constant)))
@@ -256,7 +273,10 @@ def _product(a: Sequence[Literal], b: Sequence[Literal]) -> list[tuple[int, Lite
 
 
 def _operands(view: View, cell: Cell, port: str, count: int) -> list[list[Literal]]:
-    """The words on an input of a multiply-accumulate cell, each at the width of its output."""
+    """Returns the `count` words on an input port of a multiply-accumulate cell, each as wide as the output.
+
+    Raises `Unreadable` if their widths do not add up to the width of the port.
+    """
     literals, operands = view.literals(cell.inputs[port]), []
     width = len(cell.outputs["Y"])
     for i in range(count):
@@ -265,12 +285,13 @@ def _operands(view: View, cell: Cell, port: str, count: int) -> list[list[Litera
         operands.append((literals[:own] + [fill] * width)[:width])
         literals = literals[own:]
     if literals:
-        raise Unreadable(f"the operands of a cell {cell.type} do not add up")
+        raise Unreadable(f"the widths of the operands of a cell {cell.type} do not add up")
     return operands
 
 
 def _macc(view: View, cell: Cell) -> list[tuple[int, Literal]]:
-    """Products and words, added or subtracted: what yosys makes of a tree of sums."""
+    """Returns the terms of a cell `$macc_v2`, into which yosys merges a tree of sums: products and words, added or
+    subtracted."""
     terms: list[tuple[int, Literal]] = []
     products, addends = cell.number("NPRODUCTS"), cell.number("NADDENDS")
     pairs = zip(_operands(view, cell, "A", products), _operands(view, cell, "B", products), strict=True)
@@ -283,10 +304,10 @@ def _macc(view: View, cell: Cell) -> list[tuple[int, Literal]]:
 
 
 def _alu(view: View, cell: Cell) -> list[tuple[int, Literal]]:
-    """A + (B ^ BI) + CI; BI is constant where it adds or subtracts."""
+    """Returns the terms of a cell `$alu`, A + (B ^ BI) + CI. BI must be constant: it chooses to add or to subtract."""
     (invert,), (carry,) = (view.literals(cell.inputs[port]) for port in ("BI", "CI"))
     if invert > TRUE:
-        raise Unreadable("not linear: it is not decided whether a word is added or subtracted")
+        raise Unreadable("not linear: an input decides whether a word is added or subtracted")
     word = [literal ^ invert for literal in view.word(cell, "B")]
     return _weighted(view.word(cell, "A")) + _weighted(word) + [(1, carry)]
 
@@ -344,7 +365,7 @@ def _eq(view: View, cell: Cell) -> list[Literal | None]:
 
 
 def _padded(view: View, cell: Cell) -> tuple[list[Literal], list[Literal]]:
-    """Both operands of a comparison at the same width; they are unsigned."""
+    """Returns both operands of a comparison, which are unsigned, at the same width."""
     a, b = view.literals(cell.inputs["A"]), view.literals(cell.inputs["B"])
     width = max(len(a), len(b))
     return a + [FALSE] * (width - len(a)), b + [FALSE] * (width - len(b))
@@ -357,7 +378,7 @@ def _logic_not(view: View, cell: Cell) -> list[Literal | None]:
 
 
 def _no_more(cell: Cell) -> list[Literal]:
-    """The bits of an answer that is true or false, above the lowest."""
+    """Returns the bits above the lowest one of a result that is true or false: they are false."""
     return [FALSE] * (len(cell.outputs["Y"]) - 1)
 
 

@@ -1,7 +1,7 @@
-"""The modules that hold a model's numbers: what is read of each, and what it must come to.
+"""The parts of a model that hold numbers, each in a Verilog module: how it is read, and what is expected of it.
 
-Everything that is expected follows from the network and from the checkpoint's tensors; nothing is asked of the code
-that writes the modules.
+A part is a tile, the gains of a norm, or the embedding. What is expected follows from the network and from the
+checkpoint's tensors alone, and never from the code that writes the modules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,22 +21,23 @@ from .tables import signed
 
 @dataclass(frozen=True)
 class TilePart:
-    """The tile of a linear node; expected: its tensors."""
+    """The part of the model in the tile of a linear node. expected: its tensors, in the order of their rows."""
 
     node: Linear
     expected: tuple[Tensor, ...]
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TileJob:
-        """How it is read."""
+        """Returns the job that reads the tile."""
         node, vectors = self.node, self.node.source
         return TileJob(source, Shape(node.lanes, node.beats, vectors.act_bits, vectors.drop_bits, node.row_groups))
 
     def tensors(self, reading: Result) -> list[Tensor]:
-        """What was read, in the order of the checkpoint."""
+        """Returns the tensors that were read, in the order of the checkpoint."""
         assert isinstance(reading, Reading)
         rows, columns, found, first = places(self.node.rows), places(self.node.columns), [], 0
         weights = reading.weights[np.ix_(rows, columns)]
@@ -48,7 +49,11 @@ class TilePart:
         return found
 
     def differences(self, where: str, reading: Result) -> Iterator[Difference]:
-        """By tensor, row and column; what is wrong in padding, or beside the numbers, by row or place."""
+        """Yields where the tile differs from the checkpoint. where: the file of the tile.
+
+        Wrong numbers are reported by tensor, row and column; other faults, and weights in padding, by row, place or
+        lane.
+        """
         assert isinstance(reading, Reading)
         for place, fault in sorted(reading.faults.items()):
             row = self.node.rows[place]
@@ -69,7 +74,7 @@ class TilePart:
                 yield Difference("circuit", where, f"lane {lane}, which holds no column, has weights")
 
     def _owner(self, row: int | None) -> tuple[str | None, int | None]:
-        """(tensor, its row) of a row of the tile."""
+        """Returns (tensor, row of this tensor) of a row of the tile; (None, None) for padding."""
         for each in self.expected:
             if row is None:
                 break
@@ -81,7 +86,7 @@ class TilePart:
 
 @dataclass(frozen=True)
 class GainPart:
-    """The gains of a norm, `bits` each."""
+    """The part of the model in the table of a norm: its gains, of `bits` bits each."""
 
     node: Norm
     expected: Tensor
@@ -89,38 +94,43 @@ class GainPart:
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TableJob:
-        """How they are read."""
+        """Returns the job that reads the gains."""
         return TableJob(source, "beat", len(self.node.order) // self.node.lanes, (("gain", self.node.lanes),))
 
     def tensors(self, found: Result) -> list[Tensor]:
+        """Returns the tensor that was read."""
         assert isinstance(found, dict)
         gains = signed(found["gain"].reshape(-1)[places(self.node.order)], self.bits)
         return [Tensor(self.expected.name, gains)]
 
     def differences(self, where: str, found: Result) -> Iterator[Difference]:
+        """Yields where the tensor differs from the checkpoint. where: the file of the module."""
         yield from of_tensors(where, self.tensors(found)[0], self.expected)
 
 
 @dataclass(frozen=True)
 class EmbeddingPart:
-    """The embedding ROM."""
+    """The part of the model in the embedding ROM: the rows and their scales."""
 
     node: Embedding
     expected: Tensor
 
     @property
     def module(self) -> str:
+        """Name of the module that holds the part."""
         return self.node.module
 
     def job(self, source: Source) -> TableJob:
-        """How it is read."""
+        """Returns the job that reads the ROM."""
         lanes = (("row", len(self.node.order)), ("scale", 1), ("mirrored", 1))
         return TableJob(source, "token", self.node.vocab, lanes)
 
     def tensors(self, found: Result) -> list[Tensor]:
+        """Returns the tensor that was read."""
         assert isinstance(found, dict)
         weights = signed(found["row"], int(row_bits(self.expected.integers).max()))[:, places(self.node.order)]
         weights = np.where(found["mirrored"] == 1, -weights, weights)
@@ -128,15 +138,20 @@ class EmbeddingPart:
         return [Tensor(self.expected.name, weights, scale, np.zeros_like(scale))]
 
     def differences(self, where: str, found: Result) -> Iterator[Difference]:
+        """Yields where the tensor differs from the checkpoint. where: the file of the module."""
         yield from of_tensors(where, self.tensors(found)[0], self.expected)
 
 
 Part = TilePart | GainPart | EmbeddingPart
+"""A part of the model that holds numbers."""
 
 
 @singledispatch
 def part(node: Node, model: QuantizedModel) -> Part | None:
-    """What is read back of a node; None where nothing is hardwired in it. `TypeError` where no file says how."""
+    """Returns the part of the model in a node; None if nothing is hardwired in it.
+
+    Raises `TypeError` if the node has tensors, but no function here says how they are read back.
+    """
     if node.tensors:
         raise TypeError(f"nothing says how the tensors of {type(node).__name__} are read back")
     return None
@@ -160,16 +175,16 @@ def _(node: Embedding, model: QuantizedModel) -> Part | None:
 
 
 def parts(network: Network, model: QuantizedModel) -> list[Part]:
-    """In the order of the tensors in the Merkle tree."""
+    """Returns all parts of a model that hold numbers, in the order of the tensors in the Merkle tree."""
     return [found for node in network.nodes if (found := part(node, model)) is not None]
 
 
 def whole(result: Result) -> bool:
-    """Whether every number of a part was read."""
+    """Returns whether every number of a part was read."""
     return not (isinstance(result, Reading) and result.unread)
 
 
 def found_tensors(parts: Sequence[Part], results: Mapping[str, Result]) -> Iterator[Tensor]:
-    """What was read of a whole model, in the order of its Merkle tree."""
+    """Yields the tensors that were read of a whole model, in the order of its Merkle tree. results: by module."""
     for each in parts:
         yield from each.tensors(results[each.module])

@@ -1,4 +1,4 @@
-"""A circuit on many input patterns at once: the value of a net is an integer, bit k being its value under pattern k."""
+"""Simulates a circuit with many input patterns at once. The value of a net is an integer; bit k is for pattern k."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from .circuit import FALSE, TRUE, UNDEFINED, Cell, Circuit, Net, Unreadable
 
 Word = list[int]
-"""Values of nets, least significant net first."""
+"""The values of several nets, least significant net first."""
 
 
 def flatten(circuit: Circuit, modules: Mapping[str, Circuit]) -> Circuit:
-    """`circuit` with instances of `modules` replaced by what is in them. Modules hold no instances of others."""
+    """Returns `circuit` with the instances of `modules` replaced by their cells. `modules` contain no instances."""
     fresh = 1 + max((net for cell in circuit.cells for bits in _pins(cell).values() for net in bits), default=TRUE)
     cells: list[Cell] = []
     for cell in circuit.cells:
@@ -42,7 +42,7 @@ def _renamed(pins: Mapping[str, tuple[Net, ...]], names: Mapping[Net, Net]) -> d
 
 
 def _feedthroughs(module: Circuit, cell: Cell) -> Iterable[Cell]:
-    """Buffers for outputs that are an input or a constant of the module."""
+    """Yields a buffer for each output of the module that is connected directly to an input or a constant."""
     pins = _pins(cell)
     sources = {FALSE: FALSE, TRUE: TRUE}
     for port, bits in module.inputs.items():
@@ -55,7 +55,10 @@ def _feedthroughs(module: Circuit, cell: Cell) -> Iterable[Cell]:
 
 @dataclass(frozen=True)
 class Register:
-    """Takes `d` where its clock rises (falls, if not `rising`), where `enable` is `enabled`."""
+    """A register of one bit: q takes d on the rising edge of its clock, while `enable` has the value `enabled`.
+
+    If not `rising`, it takes d on the falling edge.
+    """
 
     q: Net
     d: Net
@@ -64,11 +67,11 @@ class Register:
     enable: Net = TRUE
     enabled: bool = True
     forced: tuple[tuple[Net, bool, bool], ...] = ()
-    """(net, its active value, what q then is), the strongest last."""
+    """Asynchronous sets and resets: (net, its active value, the value of q then). The last active one wins."""
 
 
 class Simulator:
-    """`count` copies of a circuit side by side, one clock `clk`. Registers begin at 0."""
+    """Simulates `count` copies of a circuit, one for each pattern, with one clock `clk`. Registers start at 0."""
 
     def __init__(self, circuit: Circuit, count: int):
         self.circuit, self.count = circuit, count
@@ -83,33 +86,33 @@ class Simulator:
         self._values |= dict.fromkeys(self._latches, 0)
 
     def scramble(self, rng: random.Random) -> None:
-        """Put random values into all registers and latches."""
+        """Puts random values into all registers and latches."""
         for net in (*(r.q for r in self._registers), *self._latches):
             self._values[net] = rng.getrandbits(self.count)
 
     def spread(self, count: int) -> None:
-        """Make `count` copies of every copy, one behind the other in blocks of the present `self.count`."""
+        """Makes `count` copies of all patterns: the block of all present patterns is repeated `count` times."""
         factor = sum(1 << (i * self.count) for i in range(count))
         self._values = {net: value * factor for net, value in self._values.items()}
         self.count *= count
         self._ones = (1 << self.count) - 1
 
     def set(self, port: str, values: Sequence[int]) -> None:
-        """Put values on an input port, one for each bit of it."""
+        """Sets an input port: one value, which covers all patterns, for each bit of the port."""
         self._values |= dict(zip(self.circuit.inputs[port], values, strict=True))
 
     def set_all(self, port: str, number: int) -> None:
-        """Put the same number on a port in every copy."""
+        """Sets an input port to the same number in every pattern."""
         self.set(port, [self._ones * (number >> i & 1) for i in range(len(self.circuit.inputs[port]))])
 
     def settle(self) -> None:
-        """Let the logic follow its inputs and registers, the clock being low."""
+        """Evaluates the logic from the inputs and registers while the clock is low."""
         if "clk" in self.circuit.inputs:
             self.set_all("clk", 0)
         self._evaluate(self._order)
 
     def tick(self) -> None:
-        """A rising edge of the clock, and the falling one before it."""
+        """Simulates a clock cycle: the falling edge, and then the rising edge."""
         self.settle()
         self._evaluate(self._clocking)
         values, before = self._values, dict(self._values)
@@ -125,7 +128,7 @@ class Simulator:
             values[r.q] = q & self._ones
 
     def output(self, port: str) -> Word:
-        """What is on an output port."""
+        """Returns the values on an output port, least significant bit first."""
         return [self._values[net] for net in self.circuit.outputs[port]]
 
     def _evaluate(self, cells: Sequence[Cell]) -> None:
@@ -147,12 +150,12 @@ class Simulator:
 
 
 def _when(value: int, active: bool) -> int:
-    """Where a net has its active value; bits above the patterns may be set."""
+    """Returns in which patterns a net has its active value. Bits above the patterns may be set."""
     return value if active else ~value
 
 
 def registers(cell: Cell) -> list[Register]:
-    """The registers in a cell, one for each bit."""
+    """Returns the registers in a cell, one for each bit; none if the cell is no register."""
     kind, _, code = cell.type.removeprefix("$_").removesuffix("_").partition("_")
     if cell.type == "$dff":
         rising = bool(cell.number("CLK_POLARITY"))
@@ -171,7 +174,7 @@ def registers(cell: Cell) -> list[Register]:
 
 
 def _check_known(circuit: Circuit) -> None:
-    """`Unreadable` naming every type of cell that cannot be simulated: which of its pins are outputs is not known."""
+    """Raises `Unreadable`, which names all cell types that cannot be simulated, because their function is not known."""
     types = {cell.type: cell for cell in circuit.cells}
     unknown = sorted(
         name for name, cell in types.items()
@@ -183,7 +186,10 @@ def _check_known(circuit: Circuit) -> None:
 
 
 def _sorted(circuit: Circuit, wanted: Iterable[Net]) -> list[Cell]:
-    """The cells that `wanted` depend on, each behind what it needs. `Unreadable` for loops and undriven bits."""
+    """Returns the cells that the nets `wanted` depend on, each after the cells that it needs.
+
+    Raises `Unreadable` for loops of logic and for bits without a driver.
+    """
     done: set[Net] = {FALSE, TRUE}
     done.update(net for bits in circuit.inputs.values() for net in bits)
     done.update(r.q for cell in circuit.cells for r in registers(cell))
@@ -227,13 +233,13 @@ GATES: dict[str, Gate] = {
     "$_NMUX_": lambda a, b, s, ones: ones ^ ((b & s) | (a & ~s)),
 }
 LATCHES = {"$_DLATCH_P_": True, "$_DLATCH_N_": False}
-"""Type → value of E at which Q follows D."""
+"""The type of a latch → the value of E at which Q follows D."""
 
 Operation = Callable[[dict[str, Word], int, int], Word]
 
 
 def _bitwise(gate: Gate) -> Operation:
-    """Both operands unsigned, at the width of the result."""
+    """Returns the operation that applies a gate to each bit of two unsigned operands, at the width of the result."""
 
     def apply(words: dict[str, Word], width: int, ones: int) -> Word:
         a, b = ((words.get(port, []) + [0] * width)[:width] for port in "AB")
@@ -255,7 +261,10 @@ def _equal(words: dict[str, Word], width: int, ones: int) -> Word:
 
 
 def _pmux(words: dict[str, Word], width: int, ones: int) -> Word:
-    """Where no select is on, A; at most one is on by construction of a case, and where more are, they are mixed."""
+    """Returns A if no select bit is on, else the chosen part of B.
+
+    A case statement never sets two select bits. If two were set, the result would be the OR of both parts.
+    """
     default = ones & ~_any(words["S"])
     out = [a & default for a in words["A"]]
     for i, select in enumerate(words["S"]):
@@ -270,7 +279,7 @@ def _mux(words: dict[str, Word], width: int, ones: int) -> Word:
 
 
 def _add(words: dict[str, Word], width: int, ones: int) -> Word:
-    """Both operands unsigned."""
+    """Returns the sum of two unsigned operands, at the width of the result."""
     carry, out = 0, []
     for a, b in zip(*((words[port] + [0] * width)[:width] for port in "AB"), strict=True):
         out.append(a ^ b ^ carry)

@@ -1,4 +1,4 @@
-"""Tables: combinational modules, looked up at every address there is."""
+"""Reads tables, which are combinational modules, by simulating them at every address."""
 
 import numpy as np
 
@@ -7,7 +7,10 @@ from .simulate import Simulator
 
 
 def read_table(circuit: Circuit, address: str, size: int, lanes: dict[str, int]) -> dict[str, np.ndarray]:
-    """Output port → int64 [size, lanes], unsigned: what stands at addresses 0..size-1. `lanes`: port → its lanes."""
+    """Returns output port → its entries at the addresses 0..size-1, int64 [size, lanes], unsigned.
+
+    lanes: output port → its number of lanes. Raises `Unreadable` if a port is missing or the address is too narrow.
+    """
     missing = {address, *lanes} - {*circuit.inputs, *circuit.outputs}
     if missing:
         raise Unreadable(f"{circuit.name}: no port {', '.join(sorted(missing))}")
@@ -22,7 +25,7 @@ def read_table(circuit: Circuit, address: str, size: int, lanes: dict[str, int])
 
 
 def numbers(values: list[int], patterns: int, lanes: int) -> np.ndarray:
-    """Values of the bits of a port → int64 [patterns, lanes], unsigned."""
+    """Returns the numbers on a port, int64 [patterns, lanes], unsigned. values: of each bit of the port."""
     size = -(-patterns // 8)
     rows = np.frombuffer(b"".join(value.to_bytes(size, "little") for value in values), np.uint8)
     bits = np.unpackbits(rows.reshape(len(values), size), axis=1, bitorder="little")[:, :patterns]
@@ -31,5 +34,5 @@ def numbers(values: list[int], patterns: int, lanes: int) -> np.ndarray:
 
 
 def signed(values: np.ndarray, bits: int) -> np.ndarray:
-    """Two's complement of `bits`."""
+    """Returns unsigned numbers of `bits` bits read as two's complement."""
     return values - (values >> (bits - 1) << bits)

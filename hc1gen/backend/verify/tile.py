@@ -1,4 +1,4 @@
-"""What a tile computes, proved: the weights, the scales, and that nothing else has a part in it."""
+"""Reads a tile and proves what it computes: its weights, its scales, and that nothing else affects the result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,11 @@ PORTS = ("clk", "step", "first", "last", "x", "read", "beat", "acc", "mantissa",
 
 @dataclass(frozen=True)
 class Shape:
-    """What is told of a tile, not read: rows that come out at a time, how many times, bits of an activation, and how
-    many of a product's lowest bits are rounded away."""
+    """The known properties of a tile, which are not read from the Verilog.
+
+    lanes: rows that are read out per beat. beats: beats of all rows. act_bits: width of an activation. drop_bits: low
+    bits of a product that are rounded away. row_groups: groups of rows, which share registers.
+    """
 
     lanes: int
     beats: int
@@ -25,30 +28,30 @@ class Shape:
 
     @property
     def group_beats(self) -> int:
-        """Beats of a group; the last one may have fewer."""
+        """Beats of a row group. The last group may have fewer."""
         return -(-self.beats // self.row_groups)
 
     def chosen(self, beat: int | None = None, group: int = 0) -> dict[str, int]:
-        """Numbers on the ports that choose rows: of a group, or of the group with a beat."""
+        """Returns port → number for the ports that choose rows: those of `group`, or with `beat` those of its group."""
         place = {} if beat is None else {"beat": beat % self.group_beats}
         return place | ({"group": group if beat is None else beat // self.group_beats} if self.row_groups > 1 else {})
 
     @property
     def half(self) -> int:
-        """What is added to a product before its lowest bits are dropped."""
+        """The number that is added to a product before its lowest bits are dropped, to round it."""
         return 1 << self.drop_bits >> 1
 
     def rounded(self, products: np.ndarray) -> np.ndarray:
-        """Products without their lowest bits, rounded half up."""
+        """Returns products without their lowest `drop_bits` bits, rounded half up."""
         return (products + self.half) >> self.drop_bits
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a tile holds for each place of each beat: weights [beats * lanes, columns], mantissa, shift [beats * lanes].
+    """The numbers that were read from a tile. A place is one lane of one beat.
 
-    faults: place → what is wrong with it beside its numbers; unread: places with faults that hide their numbers, for
-    which zeros stand here.
+    weights: [places, columns]; mantissa, shift: [places]. faults: place → what is wrong with its circuit, in words.
+    unread: the places with a fault because of which their numbers cannot be read; their numbers are 0 here.
     """
 
     weights: np.ndarray
@@ -60,8 +63,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Row:
-    """A register that begins with `start` and counts `weights @ plane + plain`, in the sign plane
-    `inverted - weights @ plane`."""
+    """What the register of a row computes. It starts with `start`.
+
+    For each bit-plane it adds `weights @ plane + plain`, and for the sign plane `inverted - weights @ plane`.
+    """
 
     weights: np.ndarray
     start: int
@@ -70,12 +75,13 @@ class Row:
 
 
 class TileProof:
-    """Reads a tile whose arithmetic stands in adders: either view, from yosys, before mapping.
+    """Reads a tile in which adders can be recognised: the behavioural or the structural view, before mapping.
 
-    Proved for each place, from any state, for the protocol of `act_bits` steps (`first` with the first of them, `last`
-    with the last) and a read: acc = round_half_up(weights @ vector / 2**drop_bits), exactly, in two's complement;
-    mantissa and shift are constants;
-    without step a row keeps its value, without read the outputs do.
+    The protocol is `act_bits` steps, `first` with the first of them and `last` with the last, and then a read. For each
+    place the following is proved, whatever the registers held before:
+    - acc = round_half_up(weights @ vector / 2**drop_bits), exactly, in two's complement.
+    - mantissa and shift are constants.
+    - Without `step` the register of a row keeps its value, and without `read` the outputs keep theirs.
     """
 
     def __init__(self, circuit: Circuit, shape: Shape):
@@ -88,7 +94,7 @@ class TileProof:
         self._cases: dict[int, dict[str, View]] = {}
 
     def read(self) -> Reading:
-        """Everything, place by place."""
+        """Reads all places. Faults do not stop it: they are in the result."""
         places = self.shape.beats * self.shape.lanes
         weights = np.zeros((places, len(self._column)), np.int64)
         mantissa, shift, faults = np.zeros(places, np.int64), np.zeros(places, np.int64), {}
@@ -113,21 +119,22 @@ class TileProof:
         return Reading(weights, mantissa, shift, faults, frozenset(unread))
 
     def _read_out(self, view: View, lane: int, group: int) -> tuple[Row, int]:
-        """The row of a group that comes out at one place, and the constant that is added to it."""
+        """Returns the row of a group that is read out at one lane, and the constant that is added to it."""
         bits = self._lane("acc", lane)
         form = view.form(self._next(bits))
         modulus = 1 << len(bits)
         places = {coefficient % modulus: net for net, coefficient in form.coefficients.items() if coefficient % modulus}
         register = [places.pop(1 << i) for i in range(len(bits)) if 1 << i in places]
         if places or len(register) != len(set(register)):
-            raise Unreadable("what is read out is not one register and a constant")
+            raise Unreadable("the output is not one register plus a constant")
         whole = self._whole(register, group) if len(register) == len(bits) else register
         return self._row(tuple(whole), group), form.constant
 
     def _check_product(self, row: Row, constant: int, width: int) -> None:
-        """What comes out of a row and a constant, modulo two to the width, is the rounded product.
+        """Checks that a row plus a constant is the rounded product, modulo two to the width.
 
-        The register holds all but the lowest bits of `start + counts`; a whole number can be added behind them.
+        The register holds `start` plus all counts, without the lowest bits. The constant is added to the others.
+        Raises `Unreadable` if the constant is wrong or the width does not hold every product.
         """
         drop, bits = self.shape.drop_bits, width + self.shape.drop_bits
         step, modulus = 1 << (self.shape.act_bits - 1), 1 << bits
@@ -138,7 +145,10 @@ class TileProof:
             raise Unreadable(f"{width} bits do not hold its largest result")
 
     def _row(self, register: tuple[Net, ...], group: int) -> Row:
-        """What a row's register counts in a group, least significant bit first; none: a place that is always 0."""
+        """Returns what a row's register computes in a group. register: its nets, least significant bit first.
+
+        An empty register belongs to a place that is always 0.
+        """
         if not register:
             return Row(np.zeros(len(self._column), np.int64), self.shape.half, 0, 0)
         if (group, register) not in self._rows:
@@ -146,7 +156,10 @@ class TileProof:
         return self._rows[group, register]
 
     def _whole(self, register: list[Net], group: int) -> list[Net]:
-        """A register of which only the lower bits are read out, with the bits that are shifted into them."""
+        """Returns all bits of a register of which `register` are the lower ones, which are read out.
+
+        The upper bits are found from the lower ones, because they are shifted into them.
+        """
         while True:
             coefficients = self._views(group)["middle"].form(self._next(register)).coefficients
             upper = [
@@ -166,7 +179,7 @@ class TileProof:
         inverted_weights, inverted = self._count(views["last"], register, half)
         start = at_first - plain
         if (begun != weights).any() or start < 0:
-            raise Unreadable("the first plane counts otherwise than the next")
+            raise Unreadable("the first bit-plane is not counted like the others")
         if (inverted_weights != -weights).any():
             raise Unreadable("the sign plane is not counted inverted")
         highest = [plain + weights[weights > 0].sum(), inverted - weights[weights < 0].sum()]
@@ -178,22 +191,23 @@ class TileProof:
     def _count(
         self, view: View, register: tuple[Net, ...], kept: Mapping[Net, int] | None
     ) -> tuple[np.ndarray, int]:  # fmt: skip
-        """Weights and constant of what a step adds above the low bits of a register.
+        """Returns the weights and the constant that a step adds to a register, above its low bits.
 
-        kept: what it must keep of its old value: bit → weight. None: nothing, but below what is added.
+        kept: register bit → the weight with which the step must keep it. None: the step must not keep the old value;
+        only bits below those that it adds to may remain.
         """
         form = view.form(self._next(register))
         modulus, step = 1 << len(register), self._step
         own = {net: form.coefficients.pop(net, 0) % modulus for net in register}
         if kept is None and sum(own.values()) >= step:
-            raise Unreadable("the first plane does not begin anew")
+            raise Unreadable("the first bit-plane does not clear the register")
         if kept is not None and any(own[net] != kept.get(net, 0) for net in register):
             raise Unreadable("a step does not halve what was counted before")
         counts = np.zeros(len(self._column), np.int64)
         for net, coefficient in form.coefficients.items():
             signed = _signed(coefficient % modulus, len(register))
             if signed and net not in self._column:
-                raise Unreadable("it depends on something that is no input of it")
+                raise Unreadable("it depends on a net that is neither its input nor its register")
             if signed:
                 counts[self._column[net]] = signed
         if (counts % step).any() or form.constant % step:
@@ -202,13 +216,16 @@ class TileProof:
 
     @property
     def _step(self) -> int:
-        """What a count of one adds to a register: below it are the bits that fell out and are not dropped."""
+        """What a count of one adds to a register. The bits below it have been shifted down and are not dropped yet."""
         return 1 << (self.shape.act_bits - 1 - self.shape.drop_bits)
 
     def _check_range(self, highest: int, start: int, width: int) -> None:
-        """No step carries out of the register: halving and adding at most `highest` stays below two to its width."""
+        """Checks that no step overflows a register of `width` bits. Raises `Unreadable` if one can.
+
+        Each step halves the register and adds at most `highest`.
+        """
         step = self._step
-        value = (highest + start) * step + step - 1  # the first plane may leave anything below what it adds
+        value = (highest + start) * step + step - 1  # the bits below `step` may hold anything after the first plane
         for _ in range(self.shape.act_bits):
             if value >= 1 << width:
                 raise Unreadable(f"a register of {width} bits overflows")
@@ -220,11 +237,11 @@ class TileProof:
 
     @cached_property
     def _held(self) -> View:
-        """The circuit where no step is taken, in whatever group."""
+        """The circuit in a clock without a step, for any group."""
         return self._view(step=0)
 
     def _views(self, group: int) -> Mapping[str, View]:
-        """The circuit in the steps of a group."""
+        """Returns the circuit in the steps of a group: its first step, its middle steps and its last step."""
         if group not in self._cases:
             chosen = self.shape.chosen(group=group)
             self._cases[group] = {
@@ -235,7 +252,7 @@ class TileProof:
         return self._cases[group]
 
     def _view(self, **ports: int) -> View:
-        """The circuit with input ports at these numbers."""
+        """Returns the circuit with input ports fixed to these numbers."""
         fixed = {
             net: number >> i & 1 for port, number in ports.items() for i, net in enumerate(self.circuit.inputs[port])
         }
@@ -247,7 +264,7 @@ class TileProof:
         return bits[lane * width : (lane + 1) * width]
 
     def _next(self, bits: Sequence[Net]) -> list[Net]:
-        """What registers take at the next clock."""
+        """Returns the nets that registers take at the next clock. Raises `Unreadable` if a bit is no register."""
         if not all(net in self._following for net in bits):
             raise Unreadable("an output is not a register")
         return [self._following[net] for net in bits]
@@ -258,11 +275,11 @@ class TileProof:
         following: dict[Net, Net] = {}
         for cell in self.circuit.of_type(REGISTER):
             if cell.inputs["CLK"] != clock or not cell.number("CLK_POLARITY"):
-                raise Unreadable(f"{self.circuit.name}: a register has another clock")
+                raise Unreadable(f"{self.circuit.name}: the clock of a register is not the rising edge of clk")
             following |= dict(zip(cell.outputs["Q"], cell.inputs["D"], strict=True))
         return following
 
 
 def _signed(number: int, bits: int) -> int:
-    """Two's complement."""
+    """Returns an unsigned number of `bits` bits read as two's complement."""
     return number - (number >> (bits - 1) << bits)

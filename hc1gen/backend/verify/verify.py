@@ -1,4 +1,4 @@
-"""A baked chip against its checkpoint: every number read back from the Verilog, the manifest, the files, the root."""
+"""Compares a baked chip with its checkpoint: every number in the Verilog, the manifest, the files and the root."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,14 +31,17 @@ from .library import read_library, read_models
 from .model import Part, TilePart, found_tensors, parts, whole
 
 TASK = "reading the Verilog"
-"""Its progress is counted in modules; the detail is the one that has been read."""
+"""The name of the task for `progress`. Its progress is counted in modules; the detail is the module just read."""
 TOP = "chip"
 
 
 @dataclass
 class VerifyReport:
-    """What was looked at and what differs. roots: where from → the Merkle root as found there; numbers: view → how many
-    weights, scales, gains and embedding entries were read."""
+    """What was compared, and what differs.
+
+    roots: source → the Merkle root that was found there. numbers: view → the number of weights, scales, gains and
+    embedding entries that were read. files: the number of files in the manifest.
+    """
 
     differences: list[Difference] = field(default_factory=list)
     roots: dict[str, str | None] = field(default_factory=dict)
@@ -47,14 +50,17 @@ class VerifyReport:
 
     @property
     def match(self) -> bool:
+        """Whether nothing differs."""
         return not self.differences
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the Verilog of one view stands: `folder` of mapped netlists, or the baked folder; `only` one module.
+    """Where the Verilog of one view is.
 
-    paths: module → where in a baked folder a bake puts it; shared: files that all tiles of the view instantiate.
+    folder: the folder of the mapped netlists, or the baked folder. paths: module → its path in the baked folder.
+    shared: the files that all tiles of the view instantiate. cells: the cells of the mapped netlists' library. only:
+    the one module to compare; None for all.
     """
 
     view: str
@@ -65,7 +71,7 @@ class Place:
     only: str | None = None
 
     def source(self, part: Part | None) -> Source:
-        """Of a part of the model, or of the top module."""
+        """Returns the source of a part of the model; None stands for the top module."""
         name = TOP if part is None else part.module
         if self.view == MAPPED:
             return Source(name, self.folder / f"{name}.v", MAPPED, cells=self.cells)
@@ -74,7 +80,10 @@ class Place:
 
 
 def find(path: Path) -> tuple[Path, Path | None]:
-    """(baked folder, mapped netlist or None): `path` is either; a netlist lies somewhere inside the baked folder."""
+    """Returns (baked folder, mapped netlist or None). path: a baked folder, or a netlist anywhere inside of one.
+
+    Raises `InputError` if it is neither.
+    """
     if not path.exists():
         raise InputError(path, "no such file or folder")
     baked = containing(path)
@@ -87,10 +96,10 @@ def verify(
     path: Path, target: ModelIR, draft: ModelIR | None, liberty: Sequence[Path] = (), workers: int = 0,
     progress: Progress = silent,
 ) -> VerifyReport:  # fmt: skip
-    """Compare a baked folder, or a mapped netlist in it, with the checkpoints it should be made of.
+    """Compares a baked folder, or a mapped netlist in it, with the checkpoints that it should be made of.
 
-    liberty: the library of a mapped netlist; workers: modules read at a time, 0 for one a processor. Raises
-    `InputError` where nothing can be compared, `ToolMissing` without pyosys.
+    liberty: the library of a mapped netlist. workers: modules that are read at a time; 0 for one per processor. Raises
+    `InputError` if nothing can be compared, and `ToolMissing` if pyosys is not installed.
     """
     require()
     rtl_dir, netlist = find(path)
@@ -122,7 +131,10 @@ def _check_draft(manifest: Manifest, draft: ModelIR | None) -> None:
 
 
 def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Sequence[Path]) -> list[Place]:
-    """The views that there are; of a baked folder those of its tiles, every file where it is expected."""
+    """Returns the places of all views: the mapped netlist, or the views that the tiles of the baked folder have.
+
+    The paths are those that a bake would use today.
+    """
     if netlist is not None:
         only = netlist.stem if netlist.is_file() else None
         folder = netlist.parent if only else netlist
@@ -139,9 +151,10 @@ def _places(rtl_dir: Path, expected: Manifest, netlist: Path | None, liberty: Se
 
 
 def _cells(folder: Path, liberty: Sequence[Path]) -> Mapping[str, Circuit]:
-    """What the cells of netlists in a folder do; `InputError` where they were mapped to another library than this.
+    """Returns the circuits of the library's cells for the netlists in a folder.
 
-    A folder that something else than synth has written has no report: then any library may be right.
+    Raises `InputError` if the report in the folder says that they were mapped to another library. A folder that was not
+    written by `hc1gen synth` has no report; then any library is accepted.
     """
     name = read_liberty(liberty).name if liberty else None
     report = folder / REPORT
@@ -158,7 +171,7 @@ Key = tuple[Path, str]
 
 
 def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress: Progress) -> dict[Key, Result]:
-    """Everything that is to be read, each module once, by its file."""
+    """Reads every module once. Returns (file, module) → result."""
     jobs: dict[Key, Job] = {}
     for place in places:
         for part in parts:
@@ -169,7 +182,7 @@ def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress
             source = place.source(None)
             jobs[source.path, TOP] = ConstantJob(source, ROOT)
     if not jobs:
-        raise InputError("netlist", "holds nothing of the model: no tile, no table, not the chip")
+        raise InputError("netlist", "holds no part of the model: it is no tile, no table and not the top module")
     results: dict[Key, Result] = {}
     for done, (key, result) in enumerate(_results(jobs, workers or os.cpu_count() or 1), 1):
         progress(TASK, done, len(jobs), key[1])
@@ -178,7 +191,7 @@ def _read(places: Iterable[Place], parts: Sequence[Part], workers: int, progress
 
 
 def _results(jobs: dict[Key, Job], workers: int) -> Iterator[tuple[Key, Result]]:
-    """Results as they come, the largest files first."""
+    """Yields the results as they come. The largest files are read first."""
     order = sorted(jobs, key=lambda key: -key[0].stat().st_size if key[0].is_file() else 0)
     with ProcessPoolExecutor(workers, get_context("spawn")) if workers > 1 else nullcontext() as pool:
         if not isinstance(pool, Executor):
@@ -194,7 +207,7 @@ def _results(jobs: dict[Key, Job], workers: int) -> Iterator[tuple[Key, Result]]
 def _compare(
     report: VerifyReport, place: Place, chip: Chip, models: Sequence[list[Part]], results: Mapping[Key, Result]
 ) -> None:
-    """Add to the report what one view holds."""
+    """Compares the results of one view, and adds the numbers, the roots and the differences to the report."""
     found: dict[str, Result] = {}
     for part in (part for model in models for part in model if place.only in (None, part.module)):
         source = place.source(part)
@@ -209,7 +222,7 @@ def _compare(
         roots = []
         for transformer, model in zip(chip.transformers, models, strict=True):
             leaves = [
-                parameters_leaf(parameters(transformer.network, transformer.model)),
+                parameters_leaf(parameters(transformer.network)),
                 *(t.leaf for t in found_tensors(model, found)),
             ]
             roots.append(merkle.root([leaf.digest for leaf in leaves]))
@@ -229,12 +242,12 @@ def _compare_root(report: VerifyReport, source: str, where: str, found: str, chi
 
 
 def _name(source: Source, place: Place) -> str:
-    """A file by its path in the folder."""
+    """Returns the path of a source relative to the folder."""
     return source.path.relative_to(place.folder).as_posix()
 
 
 def _numbers(models: Sequence[list[Part]], found: Mapping[str, Result]) -> dict[str, int]:
-    """How many of each kind of number were read."""
+    """Returns how many numbers of each kind were read."""
     counts = dict.fromkeys(("weights", "scales", "gains", "embedding"), 0)
     for part in (part for model in models for part in model if part.module in found):
         for tensor in part.tensors(found[part.module]):

@@ -38,13 +38,13 @@ class Body:
 def module(tile: Tile, body: Body) -> Iterator[str]:
     """Lines of the module of a tile.
 
-    Ports
+    Ports (1 bit each, unless a width is given)
         clk (in): all other ports belong to its rising edge. There is no reset.
         step (in): take the plane on x. `first` must be 1 with the least significant plane, `last` with the sign plane.
-        group (in, unsigned; only with several row groups): number of the row group that counts, or is read.
-        x (in, one bit for each column lane): a plane, column lane j in bit j.
+        group (in, unsigned, 0..row_groups - 1; only with several row groups): the row group that counts, or is read.
+        x (in, `len(tile.columns)` bits): a plane, column lane j in bit j.
         read (in): read a beat of the row group.
-        beat (in, unsigned): number of the beat within its row group.
+        beat (in, unsigned, 0..group_beats - 1): number of the beat within its row group.
         acc (out, `lanes` fields of `acc_bits` bits, signed): the accumulators of the beat that was read last.
         mantissa (out, `lanes` fields of `scale_bits` bits, unsigned): the mantissas of their scales.
         shift (out, `lanes` fields of SHIFT_BITS bits, signed): their right shifts.

@@ -1,4 +1,4 @@
-"""A vector comes once and is said twice."""
+"""The replay buffer takes a vector once and gives it twice."""
 
 import random
 from itertools import chain
@@ -29,5 +29,5 @@ def test_vectors(count, bits, beats):
     rng = random.Random(beats)
     vectors = [[rng.getrandbits(count * bits) for _ in range(beats)] for _ in range(VECTORS)]
     sent, said = [[*chain(*(vector * times for vector in vectors))] for times in (1, 2)]
-    twice = ReplayBuffer(count, bits, beats)
-    check_streams("twice", twice, {"x": sent}, {"y": said}, constants={"turn": 0}, timing=timing(beats))
+    replay = ReplayBuffer(count, bits, beats)
+    check_streams("replay", replay, {"x": sent}, {"y": said}, constants={"turn": 0}, timing=timing(beats))

@@ -1,1 +1,0 @@
-"""Testbench of the memory that says a vector twice."""
