@@ -129,7 +129,7 @@ def areas(chip: Chip) -> list[Fields]:
     for name, part in parts.items():
         blocks = [counted[block] for block in own[name]]
         adders = sum(tile.full_adders for tile in part.tiles())
-        accumulators = sum(len(tile.weights) * part.kinds[tile.kind].acc_bits for tile in part.tiles())
+        accumulators = sum(len(tile.weights) * tile.acc_bits for tile in part.tiles())
         rows.append(_area(name, blocks, adders * ADDER_GATES, accumulators))
     groups = {
         "draft: sampler, random numbers, queue": ("draft_sampler", "draft_random", "draft_queue"),

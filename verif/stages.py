@@ -49,6 +49,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
             "position": position,
             "vocab": design.model.model.vocab,
             "token_bits": design.plan.token_bits,
+            "ahead": design.ahead,
             "streams": [stream for _, _, stream in chain],
             "constants": {"limit": 2, "temperature": 0, "seed": 0, **({"speculate": 0} if design.ahead else {})},
             "answer": str(answer),

@@ -16,11 +16,12 @@ from .output import Output
 
 SHOWN = 20
 """Differences that people are shown."""
+PROVED = "proved by rewriting sums"
 METHODS = {
-    "behavioural": "proved by rewriting sums",
     "structural": "proved by rewriting adders",
     "mapped": "driven with unit vectors; linearity is assumed, and tried on random vectors",
 }
+"""How a view is read where that is not PROVED."""
 
 
 @click.command()
@@ -48,7 +49,7 @@ def verify(
         "match": report.match,
         "differences": [asdict(difference) for difference in report.differences],
         "roots": report.roots,
-        "read": {view: {**numbers, "method": METHODS[view]} for view, numbers in report.numbers.items()},
+        "read": {view: {**numbers, "method": METHODS.get(view, PROVED)} for view, numbers in report.numbers.items()},
         "files": report.files,
         "seconds": round(time.perf_counter() - start, 3),
     }
@@ -66,7 +67,7 @@ def _show(output: Output, report: VerifyReport, fields: dict[str, Any]) -> None:
         output.line()
     if report.numbers:
         columns = ("view", "weights", "scales", "gains", "embedding", "method")
-        rows = [[view, *numbers.values(), METHODS[view]] for view, numbers in report.numbers.items()]
+        rows = [[view, *numbers.values(), METHODS.get(view, PROVED)] for view, numbers in report.numbers.items()]
         output.table("read back from the Verilog", columns, rows)
     verdict = "the Verilog is the model" if report.match else f"{len(report.differences):,} differences"
     if any(difference.kind == "model" and difference.where == MANIFEST for difference in report.differences):

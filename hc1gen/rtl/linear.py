@@ -88,8 +88,14 @@ def _sources(stage: Wiring) -> tuple[Source, ...]:
 
 
 def _taker(stage: Stage, node: Linear) -> str:
-    """A name for what takes the results of a node: the residual stream, or the node behind it alone."""
-    return Residual.__name__ if isinstance(stage.behind(node), Residual) else node.name
+    """A name for what takes the results of a node: the residual stream, or the node behind it alone.
+
+    Nodes that give a vector as they take it, such as a clip, do not count.
+    """
+    behind = stage.behind(node)
+    while behind is not None and not isinstance(behind, Residual) and behind.input == behind.output:
+        behind = stage.behind(behind)
+    return Residual.__name__ if isinstance(behind, Residual) else node.name
 
 
 @clocks.register
@@ -97,17 +103,36 @@ def _(node: Linear, walk: Walk) -> list[Step]:
     """From a vector's first bit-plane to its last result of the first pass.
 
     The steps are the planes, which pass once for each row group, the read-out of the last row group, and the
-    requantisation.
+    requantisation. Directly in front of a sum, the last two are in its step: the sum paces them.
     """
-    cmvm, requant = walk.blocks[f"cmvm_{node.name}"], walk.shared("requant")
+    cmvm = walk.blocks[f"cmvm_{node.name}"]
     walk.linear, walk.linear_began = node, walk.elapsed
-    share = 1 / node.replays
-    results = f"{walk.unit('requant')}_y{requant.sources[walk.stage.of(Linear).index(node)].sink}"
+    planes = Step(f"{node.name} planes", cmvm.plane_span, _planes(node, walk), node.rereads / node.replays)
+    if isinstance(walk.stage.behind(node), Residual):
+        return [planes]
+    net, share = results(node, walk)
     return [
-        Step(f"{node.name} planes", cmvm.plane_span, _planes(node, walk), node.rereads * share),
-        Step(f"{node.name} CMVM", cmvm.duration, f"{node.name}_cmvm_y", share),
-        Step(f"{node.name} requantise", requant.latency, results, _results(node, walk, share)),
+        planes,
+        Step(f"{node.name} CMVM", cmvm.duration, f"{node.name}_cmvm_y", 1 / node.replays),
+        Step(f"{node.name} requantise", walk.shared("requant").latency, net, share),
     ]
+
+
+def read_out(node: Linear, walk: Walk) -> int:
+    """Clocks from a node's last plane to its last result, requantised."""
+    return walk.blocks[f"cmvm_{node.name}"].duration + walk.shared("requant").latency
+
+
+def results(node: Linear, walk: Walk) -> tuple[str, float]:
+    """The stream on which a node's results leave the requantiser, and the share of its words that have left when the
+    node's have: several nodes may share the sink to the residual stream.
+    """
+    linears = walk.stage.of(Linear)
+    sinks = [source.sink for source in walk.shared("requant").sources]
+    own = sinks[linears.index(node)]
+    sharing = [each for each, sink in zip(linears, sinks, strict=True) if sink == own]
+    share = (sharing.index(node) + 1) / len(sharing) / node.replays
+    return f"{walk.unit('requant')}_y{own}", share
 
 
 def _planes(node: Linear, walk: Walk) -> str:
@@ -116,13 +141,3 @@ def _planes(node: Linear, walk: Walk) -> str:
     if isinstance(before, Norm):
         return f"{walk.unit('norm')}_y{walk.stage.of(Norm).index(before)}"
     return f"{before.name}_y"
-
-
-def _results(node: Linear, walk: Walk, share: float) -> float:
-    """The share of a sink's words that have left when the results of the node have: several nodes may share the sink
-    to the residual stream.
-    """
-    takers = [each for each in walk.stage.of(Linear) if isinstance(walk.stage.behind(each), Residual)]
-    if node not in takers:
-        return share
-    return (takers.index(node) + 1) / len(takers)

@@ -125,7 +125,9 @@ class Netlist:
             if sink is self.top:
                 source.nets[a] = sink.nets[b]
             else:
-                sink.nets[b] = self.net(source, a)
+                net = self.net(source, a)
+                if sink.nets.setdefault(b, net) != net:
+                    raise ValueError(f"{self.name}: {sink.name}.{b} has net {sink.nets[b]} already, not {net}")
 
     def verilog(self) -> Iterator[str]:
         """Lines of the module. `ValueError` if a port of an instance has no net."""

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import network
 from ..network import Plan
+from .linear import read_out, results
 from .payloads import tag, tagged
 from .replay import ReplayBuffer
 from .timing import Step, Walk, clocks
@@ -144,8 +145,14 @@ def _(node: network.Branch, walk: Walk) -> list[Step]:
 
 @clocks.register
 def _(node: network.Residual, walk: Walk) -> list[Step]:
-    """A sum leaves in the clock in which the result of the sublayer is taken; behind attention the first one waits."""
+    """A sum leaves in the clock in which the result of the sublayer is taken; behind attention the first one waits.
+
+    Results of a linear node directly in front leave as the sum takes them, so that their read-out is in this step.
+    """
     last = node is walk.stage.of(network.Residual)[-1]
-    if last:
-        return [Step(f"{node.name} add", Residual.latency, "y")]
-    return [Step(f"{node.name} add", Residual.attention_wait + Residual.latency, "residual_inner", 0.5)]
+    own = Residual.latency if last else Residual.attention_wait + Residual.latency
+    before = walk.stage.nodes[walk.stage.nodes.index(node) - 1]
+    if not isinstance(before, network.Linear):
+        return [Step(f"{node.name} add", own, "y" if last else "residual_inner", 1.0 if last else 0.75)]
+    net, share = ("y", 1.0) if last else results(before, walk)
+    return [Step(f"{before.name} CMVM, requantise and add", read_out(before, walk) + own, net, share)]

@@ -1,7 +1,7 @@
 """Words between instances: nets for some of their fields, one net for the rest."""
 
 import pytest
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hc1gen.rtl.netlist import Netlist, joined
@@ -50,3 +50,16 @@ def test_net_that_would_stand_in_two_places():
 def test_field_that_does_not_exist():
     with pytest.raises(ValueError, match="do not make up"):
         joined(TAG, {"proposal": "proposal"}, rest="others")
+
+
+def test_an_input_has_one_driver():
+    """A second stream into the same input is refused; the same one again changes nothing."""
+    top = netlist()
+    first, second = (placed(top, name, {"y": Out(stream.Signature(3))}) for name in ("first", "second"))
+    sink = placed(top, "sink", {"x": In(stream.Signature(3))})
+    top.stream(first, sink)
+    top.stream(first, sink)
+    with pytest.raises(
+        ValueError, match=r"top: sink.x__payload has net first_y__payload already, not second_y__payload"
+    ):
+        top.stream(second, sink)

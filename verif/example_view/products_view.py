@@ -12,6 +12,7 @@ import numpy as np
 from hc1gen.numeric.numerics import bits_for
 from hc1gen.rtl.cmvm import SHIFT_BITS
 from hc1gen.rtl.tiles import File, Tile, View
+from hc1gen.rtl.tiles.module import ports
 
 
 def products(tile: Tile) -> Iterator[File]:
@@ -25,16 +26,7 @@ PRODUCTS = View("products", products)
 def _lines(tile: Tile) -> Iterator[str]:
     columns, bits = len(tile.columns), tile.act_bits
     yield f"// Tile {tile.name}, products view: rows are multiplied out where they are read."
-    yield f"module {tile.name} ("
-    yield "    input wire clk, input wire step, input wire first, input wire last,"
-    if tile.row_groups > 1:
-        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] group,"
-    yield f"    input wire [{columns - 1}:0] x,"
-    yield f"    input wire read, input wire [{bits_for(tile.group_beats - 1) - 1}:0] beat,"
-    yield f"    output reg [{tile.lanes * tile.acc_bits - 1}:0] acc,"
-    yield f"    output reg [{tile.lanes * tile.scale_bits - 1}:0] mantissa,"
-    yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
-    yield ");"
+    yield from ports(tile)
     yield "    wire unused = &{1'b0, first, last}; // planes come in order, so that neither is needed"
     for column in range(columns):
         yield f"    reg signed [{bits - 1}:0] v{column};"

@@ -9,6 +9,7 @@ from chip.conversations import check_chip, converse
 from cmvm.unit import check_tiles, make_tile, one_hot, steepest
 from designs import VECTORS, Design
 
+import hc1gen
 from example_view.products_view import PRODUCTS
 from hc1gen.backend.bake import bake
 from hc1gen.frontend.checkpoint import load_checkpoint
@@ -47,3 +48,14 @@ def test_a_chip_is_baked_in_it(tmp_path: Path):
     tiles = [module for module in design.manifest.modules if module.kind == "tile"]
     assert tiles and {module.view for module in tiles} == {PRODUCTS.name}
     check_chip(design, [converse(design, [1, 2, 3], Settings(limit=4))], patterns=("none", "both"))
+
+
+def test_verify_says_what_it_cannot_read(tmp_path: Path):
+    """Its rows are no registers that count planes: no proof, and no match either."""
+    pytest.importorskip("pyosys", reason="pyosys is not installed")
+    model = hc1gen.load(CHECKPOINT)
+    chip = model.quantize(context=10).plan(lanes=6).bake(tmp_path / "chip", fabric=PRODUCTS.name)
+    report = chip.verify(model)
+    assert not report.match
+    circuits = [difference for difference in report.differences if difference.kind == "circuit"]
+    assert len({difference.where for difference in circuits}) == len(chip.manifest.tiles)

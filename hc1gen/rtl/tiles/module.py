@@ -52,24 +52,29 @@ def module(tile: Tile, body: Body) -> Iterator[str]:
     """
     yield from _header(tile, body)
     count = len(tile.columns)
-    yield f"module {tile.name} ("
-    yield "    input wire clk,"
-    yield "    input wire step, input wire first, input wire last,"
-    if tile.row_groups > 1:
-        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] group,"
-    yield f"    input wire [{count - 1}:0] x,"
-    yield "    input wire read,"
-    yield f"    input wire [{bits_for(tile.group_beats - 1) - 1}:0] beat,"
-    yield f"    output reg [{tile.lanes * tile.acc_bits - 1}:0] acc,"
-    yield f"    output reg [{tile.lanes * tile.scale_bits - 1}:0] mantissa,"
-    yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
-    yield ");"
+    yield from ports(tile)
     yield f"    wire [{count - 1}:0] xs = x ^ {{{count}{{last}}}};"
     for slot, bits in body.bits.items():
         yield f"    reg [{bits - 1}:0] r{slot};"
     yield from body.lines
     yield from _read_port(tile, body)
     yield "endmodule"
+
+
+def ports(tile: Tile) -> Iterator[str]:
+    """Lines from `module` to the end of the port list, the same in every view."""
+    yield f"module {tile.name} ("
+    yield "    input wire clk,"
+    yield "    input wire step, input wire first, input wire last,"
+    if tile.row_groups > 1:
+        yield f"    input wire [{bits_for(tile.row_groups - 1) - 1}:0] group,"
+    yield f"    input wire [{len(tile.columns) - 1}:0] x,"
+    yield "    input wire read,"
+    yield f"    input wire [{bits_for(tile.group_beats - 1) - 1}:0] beat,"
+    yield f"    output reg [{tile.lanes * tile.acc_bits - 1}:0] acc,"
+    yield f"    output reg [{tile.lanes * tile.scale_bits - 1}:0] mantissa,"
+    yield f"    output reg [{tile.lanes * SHIFT_BITS - 1}:0] shift"
+    yield ");"
 
 
 def constants(tile: Tile, offset: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
