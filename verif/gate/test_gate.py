@@ -59,7 +59,7 @@ def test_tile(chip, kind):
 
 @pytest.mark.parametrize("seed", range(BREAKS))
 def test_broken_tile_fails(chip, tmp_path, seed):
-    tile = next(tile for tile in tiles(chip) if tile.kind == "out")
+    tile = next(tile for tile in tiles(chip) if tile.node.name == "out")
     *rest, netlist = of_tile(chip, tile)
     with pytest.raises(AssertionError, match=r"y: word \d+: got"):
         check_tile(chip, tile, [*rest, broken(netlist, tmp_path, seed)])
