@@ -49,6 +49,7 @@ def measure(rtl_dir: Path, position: int = POSITION) -> list[Stage]:
             "position": position,
             "vocab": design.model.model.vocab,
             "token_bits": design.plan.token_bits,
+            "ahead": design.ahead,
             "streams": [stream for _, _, stream in chain],
             "constants": {"limit": 2, "temperature": 0, "seed": 0, **({"speculate": 0} if design.ahead else {})},
             "answer": str(answer),
@@ -72,7 +73,7 @@ def stated_steps(design: Design, position: int) -> list[tuple[str, Step, str]]:
     found: list[tuple[str, Step, str]] = []
     modules = [stage for stage in target.network.stages if stage.purpose is not None]
     for stage in target.network.stages:
-        steps = stage_steps(target, stage, position)
+        steps = joined(stage_steps(target, stage, position))
         if stage.purpose is None:
             found += [(stage.kind, step, f"target.{step.net}") for step in steps]
         elif stage is modules[0]:
@@ -84,6 +85,18 @@ def stated_steps(design: Design, position: int) -> list[tuple[str, Step, str]]:
     found.append((part, last, "target.logits"))
     choosers = "verifier_y" if design.ahead else "sampler_y", "out"
     return found + [(part, *pair) for pair in zip(greedy_choice(target), choosers, strict=True)]
+
+
+def joined(steps: list[Step]) -> list[Step]:
+    """Steps that can only be measured together with the step behind them, as one with it."""
+    found, names, clocks = [], [], 0
+    for step in steps:
+        names.append(step.name)
+        clocks += step.clocks
+        if step.net or step.name == ENTRANCE:
+            found.append(step._replace(name=", ".join(names), clocks=clocks))
+            names, clocks = [], 0
+    return found
 
 
 def _inside(stage: str, step: Step) -> str:

@@ -103,10 +103,14 @@ def _(node: Linear, walk: Walk) -> list[Step]:
     walk.linear, walk.linear_began = node, walk.elapsed
     share = 1 / node.replays
     results = f"{walk.unit('requant')}_y{requant.sources[walk.stage.of(Linear).index(node)].sink}"
+    read, requantised = f"{node.name}_cmvm_y", results
+    residuals = walk.stage.of(Residual)
+    if walk.stage.behind(node) in residuals[:-1]:
+        read = requantised = ""  # the first result waits at the residual block, which may hold up the read-out
     return [
         Step(f"{node.name} planes", cmvm.plane_span, _planes(node, walk), node.rereads * share),
-        Step(f"{node.name} CMVM", cmvm.duration, f"{node.name}_cmvm_y", share),
-        Step(f"{node.name} requantise", requant.latency, results, _results(node, walk, share)),
+        Step(f"{node.name} CMVM", cmvm.duration, read, share),
+        Step(f"{node.name} requantise", requant.latency, requantised, _results(node, walk, share)),
     ]
 
 

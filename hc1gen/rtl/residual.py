@@ -144,8 +144,12 @@ def _(node: network.Branch, walk: Walk) -> list[Step]:
 
 @clocks.register
 def _(node: network.Residual, walk: Walk) -> list[Step]:
-    """A sum leaves in the clock in which the result of the sublayer is taken; behind attention the first one waits."""
-    last = node is walk.stage.of(network.Residual)[-1]
-    if last:
+    """A sum leaves in the clock in which the result of the sublayer is taken; behind attention the first one waits.
+
+    `inner` has two passes for each sublayer, and the sums are the first pass for the next one.
+    """
+    sublayers = walk.stage.of(network.Residual)
+    if node is sublayers[-1]:
         return [Step(f"{node.name} add", Residual.latency, "y")]
-    return [Step(f"{node.name} add", Residual.attention_wait + Residual.latency, "residual_inner", 0.5)]
+    share = (sublayers.index(node) + 1.5) / len(sublayers)
+    return [Step(f"{node.name} add", Residual.attention_wait + Residual.latency, "residual_inner", share)]

@@ -21,7 +21,8 @@ class Step(NamedTuple):
     Parameters
         name: what happens.
         clocks: clocks from the end of the step before.
-        net: name of the stream, in the netlist of the stage, on which the step ends.
+        net: name of the stream, in the netlist of the stage, on which the step ends; empty if the step can only be
+            measured together with the step behind it.
         share: which word the step ends with: the words that have passed by then, divided by the words of all passes; 0
             stands for the first word.
     """
