@@ -191,7 +191,7 @@ def _with_eos(model: QuantizedModel, recipe: Recipe) -> QuantizedModel:
 def _digest(recipe: Recipe) -> str:
     """Of everything that a bake depends on: the recipe, the checkpoint and the generator."""
     digest = hashlib.sha256(json.dumps(asdict(recipe)).encode())
-    code = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "cli"]
+    code = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in ("api", "cli")]
     for path in sorted([*code, *_files(recipe.checkpoint), *_files(_folder(recipe.draft or recipe.name))]):
         content = path.read_bytes()
         digest.update(f"\n{path.name} {len(content)}\n".encode() + content)

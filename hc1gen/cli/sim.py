@@ -44,11 +44,11 @@ def sim(rtl_dir: Path, prompt: str, tokens: int, manner: Manner, jobs: int, outp
 
 
 def simulate(output: Output, chip: BakedChip, asked: Request, jobs: int) -> dict[str, Any]:
-    """Build, speak, compare, show, and return the JSON fields.
+    """Build, answer, compare, show, and return the JSON fields.
 
     Where the draft speaks, the chip says as many tokens again without it, to tell how much it helps.
     """
-    eos, draft, plain = chip.golden_chip.target.model.model.eos, chip.draft is not None, None
+    eos, plain = chip.golden_chip.target.model.model.eos, None
     start = time.perf_counter()
     with output.tasks() as progress:
         running = chip.simulator(jobs=jobs, progress=progress)
@@ -59,11 +59,18 @@ def simulate(output: Output, chip: BakedChip, asked: Request, jobs: int) -> dict
             answer = running.ask(asked.prompt.text, asked.tokens, *asked.manner, on_token=voice.say)
         finally:
             voice.end()
-        if draft and asked.manner.speculate and answer.match:
+        if chip.draft is not None and asked.manner.speculate and answer.match:
             plain = _without_draft(output, running, asked, len(answer.tokens))
-    clocks = [token.clocks for token in answer.tokens]
+    fields = _fields(chip, answer, plain, build_seconds)
+    _show(output, chip, fields)
+    return fields
+
+
+def _fields(chip: BakedChip, answer: Simulation, plain: Simulation | None, build_seconds: float) -> dict[str, Any]:
+    """JSON fields of an answer, and of the one without speculation where there is one."""
+    clocks, draft = [token.clocks for token in answer.tokens], chip.draft is not None
     difference = _difference(answer, plain)
-    fields = {
+    return {
         "match": difference is None,
         "difference": difference,
         "tokens": [token.token for token in answer.tokens],
@@ -82,8 +89,6 @@ def simulate(output: Output, chip: BakedChip, asked: Request, jobs: int) -> dict
         "tokens_per_second": round(len(clocks) / answer.seconds, 2),
         "build_seconds": round(build_seconds, 3),
     }
-    _show(output, chip, fields)
-    return fields
 
 
 def _without_draft(output: Output, running: RunningChip, asked: Request, count: int) -> Simulation:
