@@ -5,10 +5,10 @@ import random
 import pytest
 from bench.check import check_streams
 from bench.timing import between, through
-from embedding.shapes import make_plan, word
+from embedding.shapes import make_plan
 
-from hc1gen.rtl.embedding import tagged_token
-from hc1gen.rtl.issue import Issue, placed_token
+from hc1gen.rtl.issue import Issue
+from hc1gen.rtl.payloads import placed_token, tagged_token, to_bits
 
 TOKENS, EPOCH = 60, 11
 
@@ -17,13 +17,14 @@ TOKENS, EPOCH = 60, 11
 def test_tokens(draft, hear):
     """What the draft does not hear is not issued to it."""
     plan, rng = make_plan(1, 7, 37), random.Random(hear)
+    offered, given = (layout(plan.token_bits, plan.position_bits) for layout in (placed_token, tagged_token))
     sent, issued, heard = [], [], []
     for _ in range(TOKENS):
         token, position, predict = rng.randrange(37), rng.getrandbits(plan.position_bits), rng.getrandbits(1)
-        sent.append(word(placed_token(plan), {"token": token, "position": position, "predict": predict}))
+        sent.append(to_bits(offered, {"token": token, "position": position, "predict": predict}))
         tag = {"position": position, "sequence": 0, "epoch": EPOCH, "predict": predict}
-        issued.append(word(tagged_token(plan), {"token": token, "tag": tag}))
-        heard.append(word(tagged_token(plan), {"token": token, "tag": tag | {"predict": 1}}))
+        issued.append(to_bits(given, {"token": token, "tag": tag}))
+        heard.append(to_bits(given, {"token": token, "tag": tag | {"predict": 1}}))
     outputs, timing = {"issue": issued}, through(Issue.latency, Issue.pace, TOKENS, "x", "issue")
     constants = {"epoch": EPOCH}
     if draft:
