@@ -11,7 +11,7 @@ from .head_gate import HeadGate
 from .linear import Linear, Mantissas, Projection
 from .llama import llama
 from .network import Network, Stage
-from .node import Flow, Node, Order, beats_of, places
+from .node import Flow, Node, Order, SameOrder, beats_of, places
 from .norm import Norm
 from .plan import Plan
 from .replay import Replay
@@ -21,6 +21,6 @@ from .swiglu import SwiGlu
 
 __all__ = [
     "Attention", "BlockFloat", "Branch", "Embedding", "Flow", "HeadGate", "Linear", "Mantissas", "Network", "Node",
-    "Norm", "Order", "Plan", "Projection", "Replay", "Residual", "Rope", "Segment", "Stage", "SwiGlu", "beats_of",
-    "llama", "places",
+    "Norm", "Order", "Plan", "Projection", "Replay", "Residual", "Rope", "SameOrder", "Segment", "Stage", "SwiGlu",
+    "beats_of", "llama", "places",
 ]  # fmt: skip

@@ -2,22 +2,9 @@
 
 from dataclasses import dataclass
 
-from .node import Flow, Node, Order
+from .node import SameOrder
 
 
 @dataclass(frozen=True)
-class HeadGate(Node):
-    """The gate. order, lanes: order and lanes of the residual stream."""
-
-    order: Order
-    lanes: int
-
-    @property
-    def input(self) -> Flow:
-        """The residual stream."""
-        return Flow(self.order, self.lanes)
-
-    @property
-    def output(self) -> Flow:
-        """The same vector."""
-        return Flow(self.order, self.lanes)
+class HeadGate(SameOrder):
+    """The gate; a vector passes whole or not at all."""

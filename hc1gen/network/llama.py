@@ -85,7 +85,7 @@ def _attention(plan: Plan, index: int) -> list[Node]:
     mixed = _mantissas(plan, quantize, n.attention_in_frac(index))
     # Attention overwrites the sums of one word with those of the next, so with several words a replay buffer is needed.
     replay = (
-        [Replay("attention_replay", "attention", heads.outputs, plan.lanes, n.attention_bits)]
+        [Replay("attention_replay", heads.outputs, plan.lanes, "attention", n.attention_bits)]
         if heads.kv_words > 1
         else []
     )
@@ -150,7 +150,7 @@ def _head(plan: Plan) -> Stage:
     head = _grouped("head", f"{prefix}head", (projection,), _normed(plan, FINAL_NORM), plan.vocabulary, plan.lanes)
     nodes = (
         HeadGate("head_gate", plan.residual, plan.lanes),
-        Replay("head_replay", "head", plan.residual, plan.lanes, n.residual_bits),
+        Replay("head_replay", plan.residual, plan.lanes, "head", n.residual_bits),
         _norm(plan, "final_norm", f"{prefix}final_gain", FINAL_NORM, head),
         head,
     )

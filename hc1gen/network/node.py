@@ -81,6 +81,24 @@ class Node:
         return ()
 
 
+@dataclass(frozen=True)
+class SameOrder(Node):
+    """A node that gives a vector in the order in which it takes it. order, lanes: those of the vector."""
+
+    order: Order
+    lanes: int
+
+    @property
+    def input(self) -> Flow:
+        """The vector, in one pass."""
+        return Flow(self.order, self.lanes)
+
+    @property
+    def output(self) -> Flow:
+        """The vector, in one pass."""
+        return self.input
+
+
 def order_problems(what: str, order: Order, size: int, lanes: int) -> Iterable[str]:
     """What is wrong with `order`, which must hold each of `size` elements once, in whole beats of `lanes` elements.
 

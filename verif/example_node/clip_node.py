@@ -3,18 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hc1gen.network import Flow, Linear, Node, Order
+from hc1gen.network import Linear, SameOrder
 
 
 @dataclass(frozen=True)
-class Clip(Node):
+class Clip(SameOrder):
     """Every element is held within plus and minus its own limit.
 
     order, lanes: of the vector; limits: of every element, in units of its last bit; bits: width of an element.
     """
 
-    order: Order
-    lanes: int
     limits: tuple[int, ...]
     bits: int
 
@@ -34,13 +32,3 @@ class Clip(Node):
             yield f"limits: got {len(self.limits)}, expected one for each element"
         if not all(0 <= limit < 1 << self.bits - 1 for limit in self.limits):
             yield f"limits: got {min(self.limits)}..{max(self.limits)}, expected 0..{(1 << self.bits - 1) - 1}"
-
-    @property
-    def input(self) -> Flow:
-        """The vector."""
-        return Flow(self.order, self.lanes)
-
-    @property
-    def output(self) -> Flow:
-        """The vector, clipped."""
-        return Flow(self.order, self.lanes)
