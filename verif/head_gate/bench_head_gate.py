@@ -30,7 +30,7 @@ class World:
         """What has happened."""
         self.passed: list[int] = []
         """Numbers of the vectors that passed."""
-        self.entered: list[tuple[int, int]] = []
+        self.entered: list[tuple[int, Any]] = []
         """Clock of the first beat of each vector that passes, and its tag."""
 
     def rest(self) -> None:
@@ -92,7 +92,7 @@ class World:
         """The tag is that of the vector that entered last, from its clock on."""
         shown = [tag for clock, tag in self.entered[-2:] if clock_now() - clock >= CASE.tag_latency]
         if shown:
-            assert self.dut.tag.value == shown[-1], f"tag is {self.dut.tag.value}, not {shown[-1]:#x}"
+            assert int(self.dut.tag.value) == shown[-1].as_bits(), f"tag is {self.dut.tag.value}, not {shown[-1]}"
 
     def _check_position(self, owed: int | None) -> int | None:
         """The position of each token that passed, from the clock after its last beat until taken."""

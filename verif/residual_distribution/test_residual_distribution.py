@@ -75,7 +75,7 @@ def draw_from(plan: Plan, design: Draw, weights: list[Weights], numbers: list[in
         "vectors": vectors, "numbers": numbers, "answers": answers, "sum_latency": design.sum_latency,
         "scale_latency": design.scale_latency, "find_latency": design.find_latency,
     }  # fmt: skip
-    simulate("draw", [WAIVERS, convert(design, "draw")], "draw", "residual.draws", case=case)
+    simulate("draw", [WAIVERS, convert(design, "draw")], "draw", "residual_distribution.draws", case=case)
 
 
 def test_every_draw_from_what_is_left():
