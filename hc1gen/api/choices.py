@@ -74,8 +74,8 @@ def steps_ahead(wanted: int | None, context: int, draft: bool) -> int:
         return 0
     if context < 2:
         raise InputError("draft", "a context of 1 leaves nothing to propose; leave the draft out")
-    if wanted is not None and not 1 <= wanted < context:
-        raise InputError("ahead", problem("ahead", wanted, f"1..{context - 1}", "it is less than the context"))
+    if wanted is not None and (type(wanted) is not int or not 1 <= wanted < context):
+        raise InputError("ahead", problem("ahead", repr(wanted), f"1..{context - 1}", "it is less than the context"))
     return min(AHEAD, context - 1) if wanted is None else wanted
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 from hc1gen.backend import tools
 from hc1gen.backend.folder.chip_folder import ChipFolder
 from hc1gen.backend.folder.layout import MANIFEST, SIMULATORS
+from hc1gen.backend.folder.names import place
 from hc1gen.backend.payload_header import WORD_BITS, payload_header
 from hc1gen.errors import CheckFailed, InputError, problem
 from hc1gen.numeric.numerics import TEMPERATURE_BITS
@@ -104,10 +105,13 @@ def build(rtl_dir: Path, jobs: int, progress: Callable[[str], None] | None = Non
 
 
 def executable_of(rtl_dir: Path) -> Path:
-    """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not."""
+    """Where the simulator of the chip in `rtl_dir`, as its Verilog now is, has its place, built or not.
+
+    Raises `InputError` where it is no chip, and where a link leads out of the folder.
+    """
     design = _design(rtl_dir)
     digest = _digest([tools.simulation_tools().version, design.header], [MAIN, *design.sources])
-    return rtl_dir / SIMULATORS / f"chip-{digest}"
+    return place(rtl_dir, f"{SIMULATORS}/chip-{digest}", rtl_dir)
 
 
 class ChipSimulator:

@@ -25,7 +25,7 @@ class Plan:
     prefix: str = ""
 
     def verify(self) -> None:
-        """Raise `InputError` with every choice that is outside its range."""
+        """Raise `InputError` with every choice that is no `int`, or outside its range."""
         model, problems = self.n.model, []
         limits = [
             ("lanes", self.lanes, model.hidden),
@@ -33,8 +33,8 @@ class Plan:
             ("context", self.n.context, model.max_positions),
         ]
         for name, value, high in limits:
-            if not 1 <= value <= high:
-                problems.append(problem(name, value, f"1..{high}", "choose a value in that range"))
+            if type(value) is not int or not 1 <= value <= high:
+                problems.append(problem(name, repr(value), f"1..{high}", "choose a value in that range"))
         if problems:
             raise InputError(f"plan of the {self.name}", problems)
 

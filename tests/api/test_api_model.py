@@ -51,6 +51,10 @@ def test_choices_refuse_all_that_does_not_fit(model, changed):
     assert message(model.choices, ahead=2) == "ahead: ahead: got 2, expected none; it is for a chip with a draft"
     assert "1..15" in message(model.choices, model, context=16, ahead=16)
     assert "1..15" in message(model.choices, model, context=16, ahead=0)
+    for wrong in ("3", 3.0, True):
+        for name in ("lanes", "context", "kv_heads_per_clock"):
+            assert f"got {wrong!r}, expected 1.." in message(model.choices, model, **{name: wrong})
+        assert f"ahead: got {wrong!r}, expected 1..15" in message(model.choices, model, context=16, ahead=wrong)
     assert message(model.choices, model, context=1).startswith("draft: a context of 1 leaves nothing to propose")
     other = changed(eos_token_id=5)
     assert message(model.choices, other).startswith(f"{other.path}: the draft differs from the target: EOS is ")

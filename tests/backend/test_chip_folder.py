@@ -330,6 +330,11 @@ def test_folders_of_older_formats_may_be_baked_again(tmp_path):
     assert is_baked(tmp_path)
 
 
+def test_a_manifest_that_is_nested_too_deeply_is_no_bake(tmp_path):
+    (tmp_path / layout.MANIFEST).write_text("[" * 100_000)
+    assert not is_baked(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -256,6 +256,15 @@ def test_failed_build_leaves_nothing(tmp_path):
     assert list((tmp_path / "sim").iterdir()) == []
 
 
+def test_the_simulator_stays_in_the_folder(tmp_path):
+    rtl_dir, outside = bake(tmp_path / "rtl"), tmp_path / "outside"
+    outside.mkdir()
+    (rtl_dir / layout.SIMULATORS).symlink_to(outside)
+    with pytest.raises(InputError, match="got a link that leaves the folder"):
+        build(rtl_dir, jobs=1)
+    assert not list(outside.iterdir())
+
+
 def test_folder_that_is_no_chip(tmp_path):
     with pytest.raises(InputError, match=r"not a baked chip: got no manifest.json, expected one; run hc1gen bake"):
         build(tmp_path, jobs=2)

@@ -82,7 +82,7 @@ def _said(folder: Path) -> dict[str, Any] | None:
     """The manifest of a bake of any format, or None: a folder of an older format may be baked again."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and "hc1gen" in manifest else None
 

@@ -9,11 +9,15 @@ from .simulate import Simulator
 def read_table(circuit: Circuit, address: str, size: int, lanes: dict[str, int]) -> dict[str, np.ndarray]:
     """Returns output port → its entries at the addresses 0..size-1, int64 [size, lanes], unsigned.
 
-    lanes: output port → its number of lanes. Raises `Unreadable` if a port is missing or the address is too narrow.
+    lanes: output port → its number of lanes. Raises `Unreadable` if a port is missing, if
+    its lanes are not all of one width, or if the address is too narrow.
     """
     missing = {address, *lanes} - {*circuit.inputs, *circuit.outputs}
     if missing:
         raise Unreadable(f"{circuit.name}: no port {', '.join(sorted(missing))}")
+    for port, count in lanes.items():
+        if len(circuit.outputs[port]) % count:
+            raise Unreadable(f"{circuit.name}: {len(circuit.outputs[port])} bits of {port} are not {count} lanes")
     width = len(circuit.inputs[address])
     if size > 1 << width:
         raise Unreadable(f"{circuit.name}: {width} bits of {address} do not reach {size} entries")

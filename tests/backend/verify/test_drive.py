@@ -112,3 +112,5 @@ def test_tables_are_read_at_every_address(tmp_path):
     assert np.array_equal(found, [[v & 15, v >> 4] for v in values])
     with pytest.raises(Unreadable, match="do not reach 9"):
         read_table(circuit, "a", 9, {"y": 1})
+    with pytest.raises(Unreadable, match="8 bits of y are not 3 lanes"):
+        read_table(circuit, "a", 8, {"y": 3})
