@@ -9,6 +9,7 @@ from ..golden.chip import AHEAD
 from ..network import Plan
 from ..numeric.config import Formats, NumericConfig
 from ..numeric.numerics import Numerics
+from ..rtl.assemble import draft_kv_heads
 from ..rtl.chip import DRAFT
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def choose(
     width = default_lanes([each.ir.config.hidden for each in models]) if lanes is None else lanes
     if draft is not None:
         check_tokenizers(target, draft)
-    for prefix, model in zip(("", DRAFT), models, strict=False):
-        heads = model.ir.config.kv_heads
-        if kv_heads_per_clock is not None:  # a draft with fewer heads handles all of them at once
-            heads = min(kv_heads_per_clock, heads) if prefix else kv_heads_per_clock
-        _check_plan(model, positions, width, heads, prefix)
+    heads = target.ir.config.kv_heads if kv_heads_per_clock is None else kv_heads_per_clock
+    _check_plan(target, positions, width, heads, "")
+    if draft is not None:
+        heads = draft_kv_heads(kv_heads_per_clock, draft.ir.config)
+        _check_plan(draft, positions, width, heads, DRAFT)
     steps = steps_ahead(ahead, positions, draft is not None)
     return Choices(positions, width, kv_heads_per_clock, steps)
 

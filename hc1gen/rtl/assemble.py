@@ -1,6 +1,7 @@
 """Quantised models and the choices of a chip's user become hardware: the one place that puts a network under a model,
 and models on a chip."""
 
+from ..frontend.model import ModelConfig
 from ..network import Plan, llama
 from ..quant.quantized import QuantizedModel
 from .chip import DRAFT, Chip
@@ -16,18 +17,24 @@ def transformer(
     return Transformer(model, llama(Plan(model.numerics(context), lanes, heads, prefix)))
 
 
+def draft_kv_heads(kv_heads_per_clock: int | None, draft: ModelConfig) -> int:
+    """KV heads that the attention of a draft handles in one clock: as many as the target's, or all where the draft has
+    fewer. kv_heads_per_clock: the target's, None for all."""
+    return draft.kv_heads if kv_heads_per_clock is None else min(kv_heads_per_clock, draft.kv_heads)
+
+
 def chip(
     target: QuantizedModel, context: int, lanes: int, kv_heads_per_clock: int | None = None,
     draft: QuantizedModel | None = None, ahead: int = 0, draft_kv_heads_per_clock: int | None = None,
 ) -> Chip:  # fmt: skip
     """A chip of a target, and of a draft that may run `ahead` tokens ahead of it. Nothing is verified yet.
 
-    draft_kv_heads_per_clock: None for as many as the target's, or all where the draft has fewer.
+    draft_kv_heads_per_clock: None for what `draft_kv_heads` says.
     """
     own = transformer(target, context, lanes, kv_heads_per_clock)
     if draft is None:
         return Chip(own)
     heads = draft_kv_heads_per_clock
-    if heads is None and kv_heads_per_clock is not None:
-        heads = min(kv_heads_per_clock, draft.model.kv_heads)
+    if heads is None:
+        heads = draft_kv_heads(kv_heads_per_clock, draft.model)
     return Chip(own, transformer(draft, context, lanes, heads, DRAFT), ahead)
